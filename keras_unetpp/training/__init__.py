@@ -1,0 +1,1 @@
+"""Training: data sets of image/mask folders, augmentation, losses, metrics and the fit loop."""
