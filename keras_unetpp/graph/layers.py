@@ -1,0 +1,74 @@
+"""One table: the kind of a plan's row -> the stock Keras layer that computes it."""
+
+from collections.abc import Callable
+
+import keras
+from keras import layers
+
+from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.plan import Row, value, variables
+
+STANDARDIZE_EPSILON = 0.1
+"""Variance, in squared grey levels, below which an image counts as flat: its noise is not blown up to contrast."""
+
+
+def make(row: Row, spec: Spec) -> keras.layers.Layer:
+    """The layer of a row, carrying the row's name."""
+    return _MAKERS[row.kind](row, spec)
+
+
+def _ranked(name: str, spec: Spec) -> Callable[..., keras.layers.Layer]:
+    return getattr(layers, f"{name}{spec.rank}D")
+
+
+def _conv(row: Row, spec: Spec) -> keras.layers.Layer:
+    channels = value(row.channels, variables(spec))
+    start = "glorot_uniform" if row.part.startswith("L") else "he_normal"
+    return _ranked("Conv", spec)(channels, row.kernel, padding="same", kernel_initializer=start, name=row.name)
+
+
+def _transpose(row: Row, spec: Spec) -> keras.layers.Layer:
+    channels = value(row.channels, variables(spec))
+    return getattr(layers, f"Conv{spec.rank}DTranspose")(channels, row.kernel, strides=2, padding="same", name=row.name)
+
+
+def _up_sampling(row: Row, spec: Spec) -> keras.layers.Layer:
+    options = {"interpolation": row.kind} if spec.rank == 2 else {}
+    return _ranked("UpSampling", spec)(2, name=row.name, **options)
+
+
+def _standardize(row: Row, spec: Spec) -> keras.layers.Layer:
+    axes = tuple(range(1, spec.rank + 2))
+    return layers.LayerNormalization(
+        axis=axes, epsilon=STANDARDIZE_EPSILON, center=False, scale=False, dtype="float32", name=row.name
+    )
+
+
+def _batch(row: Row, spec: Spec) -> keras.layers.Layer:
+    return layers.BatchNormalization(momentum=spec.norm_momentum, epsilon=spec.norm_epsilon, name=row.name)
+
+
+def _group(row: Row, spec: Spec) -> keras.layers.Layer:
+    groups = spec.norm_groups if row.kind == "group" else -1
+    return layers.GroupNormalization(groups, epsilon=spec.norm_epsilon, name=row.name)
+
+
+_MAKERS: dict[str, Callable[[Row, Spec], keras.layers.Layer]] = {
+    "input": lambda row, spec: layers.InputLayer(spec.input_shape, name=row.name),
+    "rescale": lambda row, spec: layers.Rescaling(1 / 255, name=row.name),
+    "standardize": _standardize,
+    "conv": _conv,
+    "batch": _batch,
+    "group": _group,
+    "instance": _group,
+    "layer": lambda row, spec: layers.LayerNormalization(epsilon=spec.norm_epsilon, name=row.name),
+    "activation": lambda row, spec: layers.Activation(spec.activation, name=row.name),
+    "dropout": lambda row, spec: layers.Dropout(spec.dropout, name=row.name),
+    "max_pool": lambda row, spec: _ranked("MaxPooling", spec)(2, name=row.name),
+    "transpose": _transpose,
+    "nearest": _up_sampling,
+    "bilinear": _up_sampling,
+    "concat": lambda row, spec: layers.Concatenate(name=row.name),
+    "output": lambda row, spec: layers.Activation(spec.output_activation, dtype="float32", name=row.name),
+    "average": lambda row, spec: layers.Average(dtype="float32", name=row.name),
+}

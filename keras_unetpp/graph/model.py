@@ -1,0 +1,90 @@
+"""The model class: a functional `keras.Model` whose heads all learn from one `y`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from keras_unetpp.spec.fields import Spec, check_sides
+
+
+@keras.saving.register_keras_serializable(package="keras_unetpp")
+class UNetPP(keras.Model):
+    """A functional model of stock layers with a `spec`, and with deep supervision in `compile`, `fit` and `evaluate`.
+
+    `compile` takes one loss, one list of metrics and one target for all heads; each head has its own copy of every
+    metric, named `L1_iou`, `L2_iou`, .. `loss_weights` may be a list or a dict by level. Losses per head, and Keras'
+    own per-output dicts, are accepted as they are. The total is the weighted sum over the heads, as in the papers.
+    """
+
+    spec: Spec
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Forward pass; a side that is known and no multiple of 2^depth is an error naming the padded size."""
+        spec = getattr(self, "spec", None)
+        shape = getattr(inputs, "shape", None)
+        if spec is not None and shape is not None and len(shape) == spec.rank + 2:
+            check_sides(shape[1:-1], spec.divisor)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
+                weighted_metrics: Any = None, **kwargs: Any) -> None:  # fmt: skip
+        """Keras' `compile`, with everything given once and used for every head."""
+        if isinstance(loss_weights, (list, tuple)) and self._heads:
+            loss_weights = dict(zip(self._heads, loss_weights, strict=True))
+        super().compile(
+            optimizer=optimizer,
+            loss=self._spread(loss, lambda item: item),
+            loss_weights=loss_weights,
+            metrics=self._spread(metrics, _copies),
+            weighted_metrics=self._spread(weighted_metrics, _copies),
+            **kwargs,
+        )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as the saved model was; Keras leaves this to classes that have a `compile` of their own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
+                     training: bool = True) -> Any:  # fmt: skip
+        """Weighted sum of the heads' losses, each against the same `y`."""
+        y, sample_weight = self._spread(y, lambda item: item), self._spread(sample_weight, lambda item: item)
+        return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Every head's metrics against the same `y`."""
+        y, sample_weight = self._spread(y, lambda item: item), self._spread(sample_weight, lambda item: item)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras' functional config and the Spec."""
+        return {**super().get_config(), "spec": self.spec.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "UNetPP":
+        """The inverse of `get_config`."""
+        config = dict(config)
+        spec = Spec.from_dict(config.pop("spec"))
+        model = super().from_config(config, custom_objects=custom_objects)
+        model.spec = spec
+        return model
+
+    @property
+    def _heads(self) -> list[str]:
+        return list(self.output) if isinstance(self.output, Mapping) else []
+
+    def _spread(self, item: Any, copy: Callable[[Any], Any]) -> Any:
+        """`item` for every head, unless there is only one or the caller has already told the heads apart."""
+        if item is None or not self._heads or isinstance(item, Mapping):
+            return item
+        return {head: copy(item) for head in self._heads}
+
+
+def _copies(metrics: Any) -> list[Any]:
+    """Fresh metrics of the same configuration: a metric has state, so no two heads may share one."""
+    items = metrics if isinstance(metrics, (list, tuple)) else [metrics]
+    return [type(item).from_config(item.get_config()) if isinstance(item, keras.Metric) else item for item in items]

@@ -1,0 +1,259 @@
+"""`Spec`: one frozen, validated description of a network, from which everything else is derived."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import InitVar, asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from keras_unetpp.errors import InputError
+from keras_unetpp.spec import topology as topologies
+from keras_unetpp.spec.presets import PRESETS
+
+ACTIVATIONS = (
+    *("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "hard_silu", "softplus", "tanh"),
+    *("sigmoid", "linear"),
+)
+MAX_DEPTH = 6
+
+
+def _choice(default: str | None, allowed: Iterable[str | None], text: str) -> Any:
+    return field(default=default, metadata={"allowed": frozenset(allowed), "order": tuple(allowed), "help": text})
+
+
+def _field(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a network is. Immutable, hashable, equal by value, JSON both ways; invalid values raise `InputError`.
+
+    Args:
+        input_shape: (height, width, channels) for 2-D or (depth, height, width, channels) for 3-D; a side is None or
+            a multiple of 2^depth.
+        width: filters of row 0, doubled in each row below; short for `filters`.
+        others: see the help text of each field, which the command line shows as well.
+
+    >>> Spec((256, 256, 1), width=16, depth=2).filters
+    (16, 32, 64)
+    """
+
+    input_shape: tuple[int | None, ...] = _field(
+        (None, None, 3), "height,width,channels or depth,height,width,channels"
+    )
+    classes: int = _field(1, "channels of each head: 1 for foreground, else one per class, background included")
+    topology: str = _choice("unet++", topologies.SKIPS, "which skips a node reads")
+    depth: int = _field(4, f"rows below the first, and levels: 1..{MAX_DEPTH}")
+    filters: tuple[int, ...] = _field((), "widths of rows 0..depth, top first")
+    width: InitVar[int | None] = None
+    block: str = _choice("conv", ("conv", "preact"), "node: conv-norm-activation twice, or norm-activation-conv twice")
+    decoder_block: str | None = _choice(None, (None, "conv", "preact"), "block of the columns j >= 1; none: as `block`")
+    norm: str = _choice("batch", ("none", "batch", "group", "instance", "layer"), "normalisation inside a node")
+    norm_groups: int = _field(8, "groups of group normalisation; must divide every width")
+    norm_epsilon: float = _field(1e-5, "added to the variance")
+    norm_momentum: float = _field(0.9, "of the moving averages of batch normalisation (Keras' sense)")
+    activation: str = _choice("relu", ACTIVATIONS, "activation inside a node")
+    dropout: float = _field(0.0, "rate between the two convolutions of a node")
+    up: str = _choice("transpose", ("transpose", "nearest", "bilinear"), "up-sampling by 2")
+    up_kernel: int = _field(2, "kernel side of the transposed convolution, at least 2")
+    normalization: str = _choice(
+        "rescale", ("none", "rescale", "standardize"), "of the pixels, in the graph: as is, / 255, or per image"
+    )
+    deep_supervision: bool = _field(True, "a head for every level, or one head on the last")
+    head: str = _choice("conv", ("conv", "preact"), "head: convolution, or norm-activation-convolution")
+    head_kernel: int = _field(1, "kernel side of the head's convolution, odd")
+    head_activation: str = _choice(
+        "auto", ("auto", "sigmoid", "softmax", "linear"), "auto: sigmoid for 1 class, else softmax; linear: logits"
+    )
+
+    def __post_init__(self, width: int | None) -> None:
+        put = object.__setattr__
+        put(self, "input_shape", _as_tuple("input_shape", self.input_shape))
+        _check_whole("depth", self.depth, 1, MAX_DEPTH)
+        put(self, "filters", _widths(self.filters, width, self.depth))
+        for item, allowed in _ALLOWED:
+            if getattr(self, item) not in allowed:
+                _refuse_choice(item, getattr(self, item))
+        for item, low, high in _WHOLE:
+            _check_whole(item, getattr(self, item), low, high)
+        for item, least, most in _REAL:
+            _check_real(item, getattr(self, item), least, most)
+        _check_shape(self)
+        _check_combination(self)
+
+    @property
+    def rank(self) -> int:
+        """Number of sides: 2 for images, 3 for volumes."""
+        return len(self.input_shape) - 1
+
+    @property
+    def channels(self) -> int:
+        """Channels of the input."""
+        return int(self.input_shape[-1] or 0)
+
+    @property
+    def sides(self) -> tuple[int | None, ...]:
+        """The sides of the input in pixels, without channels."""
+        return self.input_shape[:-1]
+
+    @property
+    def divisor(self) -> int:
+        """Every side of an input must be a multiple of this: 2^depth."""
+        return 2**self.depth
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels that have a head, shallowest first."""
+        every = topologies.levels(self.topology, self.depth)
+        return every if self.deep_supervision else every[-1:]
+
+    @property
+    def output_activation(self) -> str:
+        """`head_activation` with `auto` decided."""
+        if self.head_activation != "auto":
+            return self.head_activation
+        return "sigmoid" if self.classes == 1 else "softmax"
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> "Spec":
+        """The named row of the preset table, with some of its fields changed.
+
+        >>> Spec.preset("wide_unet").filters
+        (35, 70, 140, 280, 560)
+        """
+        if name not in PRESETS:
+            raise InputError(f"Unknown preset {name!r}.{_hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
+        return cls().replace(**{**PRESETS[name], **changes})
+
+    def replace(self, **changes: Any) -> "Spec":
+        """A copy with some fields changed. A new `depth` alone cuts `filters` off or goes on doubling them."""
+        check_fields(changes)
+        depth = changes.get("depth", self.depth)
+        if "filters" not in changes and isinstance(depth, int):
+            grown = self.filters + tuple(self.filters[-1] * 2**step for step in range(1, depth - self.depth + 1))
+            changes["filters"] = () if changes.get("width") is not None else grown[: max(depth, 0) + 1]
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Spec":
+        """The inverse of `to_dict`; unknown names are errors, missing ones take their defaults."""
+        check_fields(values)
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """The Spec as indented JSON text."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Spec":
+        """The inverse of `to_json`."""
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"A Spec is a JSON object; this text is not JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise InputError(f"A Spec is a JSON object. Received: {text[:60]!r}.")
+        return cls.from_dict(values)
+
+
+FIELDS = {item.name: item for item in fields(Spec)}
+_ALLOWED = tuple((name, item.metadata["allowed"]) for name, item in FIELDS.items() if "allowed" in item.metadata)
+_WHOLE = (("classes", 1, 2**16), ("norm_groups", 1, 2**16), ("up_kernel", 2, 16), ("head_kernel", 1, 15))
+_REAL = (("norm_epsilon", 0.0, 1.0), ("norm_momentum", 0.0, 1.0), ("dropout", 0.0, 0.95))
+
+
+def check_fields(names: Iterable[str]) -> None:
+    """Raise `InputError` for a name that is no field of `Spec`."""
+    known = (*FIELDS, "width")
+    for name in names:
+        if name not in known:
+            raise InputError(f"Spec has no field {name!r}.{_hint(name, known)} Fields: {', '.join(known)}.")
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _refuse_choice(name: str, value: Any) -> None:
+    order = [str(item).lower() if item is None else repr(item) for item in FIELDS[name].metadata["order"]]
+    raise InputError(f"Spec.{name} must be one of {', '.join(order)}. Received: {value!r}.")
+
+
+def _check_whole(name: str, value: Any, low: int, high: int) -> None:
+    if type(value) is not int or not low <= value <= high:
+        raise InputError(f"Spec.{name} must be a whole number from {low} to {high}. Received: {value!r}.")
+
+
+def _check_real(name: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise InputError(f"Spec.{name} must be a number from {low} to {high}. Received: {value!r}.")
+
+
+def _as_tuple(name: str, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, list):
+        return tuple(value)
+    raise InputError(f"Spec.{name} must be a tuple or list. Received: {value!r}.")
+
+
+def _widths(filters: Any, width: Any, depth: int) -> tuple[int, ...]:
+    if width is not None and filters:
+        raise InputError(f"Give Spec filters or width, not both. Received: filters={filters!r}, width={width!r}.")
+    if not filters:
+        _check_whole("width", 32 if width is None else width, 1, 2**16)
+        return tuple((32 if width is None else width) * 2**row for row in range(depth + 1))
+    widths = _as_tuple("filters", filters)
+    if len(widths) != depth + 1 or any(type(item) is not int or item < 1 for item in widths):
+        raise InputError(
+            f"Spec.filters must be depth + 1 = {depth + 1} positive whole numbers, one a row. Received: {filters!r}."
+        )
+    return widths
+
+
+def _check_shape(spec: Spec) -> None:
+    shape = spec.input_shape
+    good = len(shape) in (3, 4) and all(side is None or (type(side) is int and side > 0) for side in shape)
+    if not good or shape[-1] is None:
+        raise InputError(
+            "Spec.input_shape must be (height, width, channels) or (depth, height, width, channels), positive whole"
+            f" numbers; sides may be None, channels may not. Received: {shape!r}."
+        )
+    check_sides(spec.sides, spec.divisor)
+
+
+def check_sides(sides: Iterable[int | None], divisor: int) -> None:
+    """Raise `InputError` naming the padded size unless every known side is a multiple of `divisor`."""
+    received = tuple(sides)
+    padded = tuple(None if side is None else -(-side // divisor) * divisor for side in received)
+    if padded != received:
+        raise InputError(
+            f"Every side must be a multiple of 2^depth = {divisor}. Received: {received}. Pad to {padded}, use a"
+            " smaller depth, or call segment(), which pads and crops by itself."
+        )
+
+
+def _check_combination(spec: Spec) -> None:
+    if spec.rank == 3 and spec.up == "bilinear":
+        raise InputError("Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest'.")
+    if spec.norm == "group" and any(width % spec.norm_groups for width in spec.filters):
+        raise InputError(
+            f"Spec.norm_groups must divide all filters. Received: norm_groups={spec.norm_groups}, {spec.filters}."
+        )
+    if spec.head_kernel % 2 == 0:
+        raise InputError(f"Spec.head_kernel must be odd. Received: {spec.head_kernel}.")
+    if spec.head_activation == "softmax" and spec.classes == 1:
+        raise InputError("Spec.head_activation='softmax' over one class is always 1. Use 'sigmoid', or classes=2.")
+    if type(spec.deep_supervision) is not bool:
+        raise InputError(f"Spec.deep_supervision must be True or False. Received: {spec.deep_supervision!r}.")
+    if spec.topology == "unet_e" and not spec.deep_supervision and spec.depth > 1:
+        raise InputError(
+            "Spec.topology='unet_e' needs deep_supervision=True: without the heads of L1..L(d-1) no loss reaches the"
+            " decoder nodes of those levels. Use topology='unet' for a single U-Net."
+        )

@@ -1,0 +1,96 @@
+"""Which nodes a nested U-Net has and what each of them reads: the one rule of the family, as data.
+
+A node X^{i,j} sits in row i (resolution: input / 2^i) and column j; column 0 is the encoder. Every node with
+j >= 1 reads the up-sampled X^{i+1,j-1} first and then skips from its own row. The topologies differ only in
+those skips, and `unet` keeps only the last diagonal of decoder nodes.
+
+Source: Zhou et al., "UNet++: Redesigning Skip Connections to Exploit Multiscale Features in Image Segmentation",
+IEEE TMI 2020, section III; U-Net: Ronneberger et al., MICCAI 2015.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+
+class Node(NamedTuple):
+    """X^{row,column} of the triangle."""
+
+    row: int
+    column: int
+
+    @property
+    def name(self) -> str:
+        """Prefix of the names of the node's layers, for example `x_0_2`."""
+        return f"x_{self.row}_{self.column}"
+
+
+SKIPS: dict[str, Callable[[int], range]] = {
+    "unet": lambda column: range(1),
+    "unet_e": lambda column: range(1),
+    "unet+": lambda column: range(column - 1, column),
+    "unet++": lambda column: range(column),
+}
+"""Topology -> the columns of its own row that a node of the given column (>= 1) reads, in reading order."""
+
+
+@cache
+def nodes(topology: str, depth: int) -> tuple[Node, ...]:
+    """All nodes, in building order: diagonal by diagonal, each from the bottom up.
+
+    A node reads only nodes before it, and the nodes of level Lk come before those that only deeper levels need.
+    """
+    triangle = (Node(diagonal - column, column) for diagonal in range(depth + 1) for column in range(diagonal + 1))
+    if topology == "unet":
+        return tuple(node for node in triangle if node.column == 0 or sum(node) == depth)
+    return tuple(triangle)
+
+
+@cache
+def reads(topology: str, node: Node) -> tuple[Node, ...]:
+    """Inputs of a node in the order of concatenation: the node below (to be up-sampled), then the skips.
+
+    An encoder node reads the one above it (to be pooled); X^{0,0} reads the image, which is no node.
+    """
+    row, column = node
+    if column == 0:
+        return (Node(row - 1, 0),) if row else ()
+    return (Node(row + 1, column - 1), *(Node(row, skip) for skip in SKIPS[topology](column)))
+
+
+@cache
+def levels(topology: str, depth: int) -> tuple[int, ...]:
+    """The k for which X^{0,k} exists: 1..d, but only d for `unet`."""
+    return tuple(node.column for node in nodes(topology, depth) if node.row == 0 and node.column > 0)
+
+
+@cache
+def needed(topology: str, depth: int, level: int) -> tuple[Node, ...]:
+    """The nodes that X^{0,level} depends on, itself included, in building order.
+
+    For `unet+` and `unet++` these are exactly the nodes with i + j <= level; `unet_e` shares no decoder nodes
+    between levels, so there they are the encoder down to row `level` and the diagonal i + j = level.
+    """
+    wanted = {Node(0, level)}
+    order = nodes(topology, depth)
+    for node in reversed(order):
+        if node in wanted:
+            wanted.update(reads(topology, node))
+    return tuple(node for node in order if node in wanted)
+
+
+def draw(topology: str, depth: int, filters: tuple[int, ...]) -> str:
+    """The triangle as text, one line a row, with the width of each row.
+
+    >>> print(draw("unet", 2, (32, 64, 128)))
+    x_0_0  .      x_0_2    32 filters
+       x_1_0  x_1_1        64 filters
+          x_2_0            128 filters
+    """
+    present = set(nodes(topology, depth))
+    lines = []
+    for row in range(depth + 1):
+        cells = [Node(row, column) for column in range(depth + 1 - row)]
+        text = "".join(f"{cell.name if cell in present else '.':7}" for cell in cells)
+        lines.append(f"{' ' * (3 * row) + text:{7 * (depth + 1) + 4}}{filters[row]} filters")
+    return "\n".join(lines)
