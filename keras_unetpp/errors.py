@@ -1,8 +1,17 @@
 """The one error class for input that a user can mend."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InputError(ValueError):
     """Input that the caller can mend; the message says what is required, what was received and the way out.
 
     The command line prints the message as one line and exits with code 2.
     """
+
+
+def hint(name: object, known: Iterable[str]) -> str:
+    """The part of a message that guesses what a misspelt name should have been; empty if nothing is near."""
+    close = get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.layers import make
 from keras_unetpp.graph.model import UNetPP
@@ -62,5 +61,3 @@ def assemble(spec: Spec) -> UNetPP:
     model = UNetPP(inputs=tensors[IMAGE], outputs=outputs, name=name)
     model.spec = spec
     return model
-
-

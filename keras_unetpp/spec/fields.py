@@ -3,10 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields, replace
-from difflib import get_close_matches
 from typing import Any
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, hint
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.presets import PRESETS
 
@@ -123,7 +122,7 @@ class Spec:
         (35, 70, 140, 280, 560)
         """
         if name not in PRESETS:
-            raise InputError(f"Unknown preset {name!r}.{_hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
+            raise InputError(f"Unknown preset {name!r}.{hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
         return cls().replace(**{**PRESETS[name], **changes})
 
     def replace(self, **changes: Any) -> "Spec":
@@ -172,12 +171,7 @@ def check_fields(names: Iterable[str]) -> None:
     known = (*FIELDS, "width")
     for name in names:
         if name not in known:
-            raise InputError(f"Spec has no field {name!r}.{_hint(name, known)} Fields: {', '.join(known)}.")
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(str(name), list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"Spec has no field {name!r}.{hint(name, known)} Fields: {', '.join(known)}.")
 
 
 def _refuse_choice(name: str, value: Any) -> None:

@@ -1,0 +1,52 @@
+"""Heads of a built model, found by the names of its layers, so that pruned and reloaded models work as well."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_unetpp.errors import InputError
+from keras_unetpp.spec.plan import MEAN, Level, head_name
+
+_NODE_LAYER = re.compile(r"x_(\d+)_\d+_")
+_HEAD = re.compile(r"L\d+")
+
+
+def heads(model: keras.Model) -> dict[str, Any]:
+    """Output tensors by name, shallowest first: `L1`..`Ld`, or the one output of a model without deep supervision."""
+    outputs = model.output
+    return dict(outputs) if isinstance(outputs, Mapping) else {model.output_names[0]: outputs}
+
+
+def select(model: keras.Model, level: Level = None) -> keras.Model:
+    """A plain functional model of the same layers that computes one level, with nothing that it does not need.
+
+    Args:
+        model: with one output or several.
+        level: 1..d; "mean", the heads' average; None, the deepest that there is.
+
+    Raises:
+        InputError: if the model has no head for that level.
+    """
+    own = heads(model)
+    name = list(own)[-1] if level is None else head_name(level) if type(level) is int else level
+    if name == MEAN and len(own) > 1:
+        own[MEAN] = keras.layers.Average(dtype="float32", name=MEAN)(list(own.values()))
+    if name not in own:
+        known = [item.removeprefix("L") for item in own] + [repr(MEAN)] * (len(own) > 1)
+        raise InputError(f"This model has heads for level {', '.join(known)}. Received: {level!r}.")
+    return keras.Model(model.inputs[0], own[name], name=f"{model.name}_{name}")
+
+
+def divisor(model: keras.Model) -> int:
+    """What every side of an input must be a multiple of: 2 to the lowest row that the model has."""
+    rows = [match[1] for layer in model.layers if (match := _NODE_LAYER.match(layer.name))]
+    if not rows:
+        raise InputError(f"This is no model of keras_unetpp: no layer of {model.name!r} is named x_0_0_... .")
+    return 2 ** max(map(int, rows))
+
+
+def head_activation(model: keras.Model) -> str:
+    """Name of the heads' activation: `sigmoid`, `softmax`, or `linear` for logits."""
+    return next(layer.activation.__name__ for layer in model.layers if _HEAD.fullmatch(layer.name))

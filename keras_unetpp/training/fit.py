@@ -1,0 +1,148 @@
+"""Train a model on a folder of images and masks: data, schedule, validation, checkpoints, resume, progress."""
+
+import importlib.util
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_unetpp.errors import InputError
+from keras_unetpp.graph.heads import heads
+from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.training import losses
+from keras_unetpp.training.augment import augmentation
+from keras_unetpp.training.data import Crops, Sample, read_folder
+from keras_unetpp.training.display import Display
+from keras_unetpp.training.evaluate import evaluate, mean
+from keras_unetpp.training.recipe import Recipe, check_names
+from keras_unetpp.training.run import Row, Run
+
+LOSSES: dict[str, type[losses.SegmentationLoss]] = {
+    "bce_dice": losses.BCEDice,
+    "cross_entropy": losses.CrossEntropy,
+    "dice": losses.Dice,
+    "tversky": losses.Tversky,
+    "focal": losses.Focal,
+}
+
+
+def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, recipe: Recipe | None = None, *,
+        resume: bool = True, progress: bool = True, callbacks: Sequence[keras.callbacks.Callback] = (),
+        **fields: Any) -> list[Row]:  # fmt: skip
+    """Train a model on random crops, validate it on whole images, and keep everything in a folder.
+
+    All files are checked before training starts. A run that was stopped or killed goes on after its last finished
+    epoch when it is started again with the same settings.
+
+    Args:
+        model: from `build`; compiled here, and trained in place.
+        data: a folder as `read_folder` takes it, or its samples.
+        out: the run's folder; see `keras_unetpp.training.run` for what will be in it.
+        recipe: settings; default `Recipe()`.
+        resume: go on with the run in `out`, if there is one; else such a folder is an error.
+        progress: show progress on the terminal.
+        callbacks: more Keras callbacks.
+        fields: single fields of Recipe, by name.
+
+    Returns:
+        One row an epoch: `epoch`, `loss`, `L1_loss`, .., and on validated epochs `val_L1_iou`, `val_L1_dice`, ..
+        (means over images at native size, threshold 0.5).
+
+    Raises:
+        InputError: data, settings or folder that cannot work, told before training starts; or a loss that became NaN.
+    """
+    check_names(fields)
+    settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields})
+    keras.utils.set_random_seed(settings.seed)
+    rank, spec = len(model.spec.sides), model.spec
+    if settings.crop % spec.divisor:
+        raise InputError(f"Recipe.crop must be a multiple of 2^depth = {spec.divisor}. Received: {settings.crop}.")
+    samples = read_folder(data, ndim=rank) if isinstance(data, (str, Path)) else list(data)
+    run = Run(out)
+    run.start(spec, settings, resume)
+    crops = Crops(
+        [sample for sample in samples if sample.split == "train"],
+        (settings.crop,) * rank,
+        **{name: getattr(settings, name) for name in _CROP_FIELDS},
+        channels=spec.channels,
+        classes=spec.classes,
+        augment=augmentation(settings.augment),
+        workers=2,
+    )
+    prepare(model, settings, len(crops))
+    first = run.restore(model, len(crops))
+    crops.set_epoch(first)
+    watch = _Epochs(run, settings, [sample for sample in samples if sample.split == "val"])
+    extra = [keras.callbacks.TensorBoard(run.folder / "tensorboard")] if importlib.util.find_spec("tensorboard") else []
+    shown = [Display(settings.epochs, len(crops), run.folder)] if progress else []
+    if first < settings.epochs and not watch.exhausted():
+        model.fit(
+            crops,
+            epochs=settings.epochs,
+            initial_epoch=first,
+            shuffle=False,
+            verbose=0,
+            callbacks=[watch, *extra, *shown, *callbacks],
+        )
+    return run.rows
+
+
+_CROP_FIELDS = ("batch_size", "labels", "ignore_index", "seed", "balance", "crops_per_epoch")
+
+
+def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
+    """Compile for a recipe: AdamW, whose weight decay leaves out biases and normalisation, and a cosine schedule.
+
+    On CPU the just-in-time compiler makes a training step slower (see `tools/bench_training.py`), so it stays off.
+    """
+    total = recipe.epochs * steps
+    warm = round(recipe.warmup * total)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warm else recipe.learning_rate,
+        max(total - warm, 1),
+        warmup_target=recipe.learning_rate if warm else None,
+        warmup_steps=warm,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    logits = model.spec.output_activation == "linear"
+    multi_label = model.spec.classes > 1 and model.spec.output_activation == "sigmoid"
+    loss = LOSSES[recipe.loss](from_logits=logits, multi_label=multi_label, ignore_index=recipe.ignore_index)
+    model.compile(optimizer, loss=loss, jit_compile=False)
+    optimizer.build(model.trainable_variables)
+
+
+class _Epochs(keras.callbacks.Callback):
+    """After each epoch: validate, write down, stop if it should."""
+
+    def __init__(self, run: Run, recipe: Recipe, validation: list[Sample]) -> None:
+        super().__init__()
+        self.run, self.recipe, self.validation = run, recipe, validation
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Record the epoch."""
+        values = {} if logs is None else logs
+        if not math.isfinite(float(values["loss"])):
+            raise InputError(
+                f"The loss is not finite in epoch {epoch + 1}. Lower learning_rate, or check the data; the run goes on"
+                f" from {self.run.last} after that."
+            )
+        done = epoch + 1
+        if done % self.recipe.val_every == 0 or done == self.recipe.epochs:
+            values.update(self._validate())
+        self.run.record(self.model, {"epoch": done, **{name: float(value) for name, value in values.items()}})
+        if self.exhausted():
+            self.model.stop_training = True
+
+    def exhausted(self) -> bool:
+        """Whether patience is at an end."""
+        return self.recipe.patience is not None and self.run.stale() >= self.recipe.patience
+
+    def _validate(self) -> Row:
+        scores = evaluate(self.model, self.validation, labels=self.recipe.labels, ignore_index=self.recipe.ignore_index)
+        rows: Row = {}
+        for head in heads(self.model):
+            _, rows[f"val_{head}_iou"], rows[f"val_{head}_dice"] = mean(scores, head)
+        return rows

@@ -1,0 +1,71 @@
+"""`Recipe`: how a network is trained, as one frozen, validated table of fields. Standard library only."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from keras_unetpp.errors import InputError, hint
+
+
+def _field(default: Any, text: str, low: float | None = None, allowed: tuple[str, ...] | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "low": low, "allowed": allowed})
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Settings of a training run; see the help text of each field, which the command line shows as well."""
+
+    epochs: int = _field(60, "epochs in all; the cosine schedule ends there", 1)
+    batch_size: int = _field(8, "crops a step", 1)
+    crop: int = _field(192, "side of the random crops in pixels; a multiple of 2^depth", 1)
+    crops_per_epoch: int | None = _field(None, "crops an epoch; default one per training image", 1)
+    labels: str = _field("foreground", "masks hold instance ids (any above 0 is foreground) or class ids",
+                         allowed=("foreground", "classes"))  # fmt: skip
+    ignore_index: int | None = _field(None, "mask value to leave out of loss and scores", 0)
+    loss: str = _field("bce_dice", "loss of each head",
+                       allowed=("bce_dice", "cross_entropy", "dice", "tversky", "focal"))  # fmt: skip
+    learning_rate: float = _field(1e-3, "peak of the cosine schedule", 0)
+    weight_decay: float = _field(1e-4, "of AdamW", 0)
+    warmup: float = _field(0.05, "share of the steps in which the learning rate rises", 0)
+    augment: str = _field("default", "flips, rotation, zoom, colour, gamma, blur, noise", allowed=("default", "none"))
+    balance: float = _field(0.5, "0 draws images alike, 1 draws kinds of image (index.csv) alike", 0)
+    val_every: int = _field(1, "epochs between validations", 1)
+    patience: int | None = _field(None, "stop after so many epochs without a better validation", 1)
+    seed: int = _field(0, "of weights, crops and augmentation", 0)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _check(item.name, getattr(self, item.name), item.default, item.metadata)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
+        """The inverse of `to_dict`; unknown names are errors, missing ones take their defaults."""
+        check_names(values)
+        return cls(**values)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise `InputError` for a name that is no field of `Recipe`."""
+    known = [item.name for item in fields(Recipe)]
+    for name in names:
+        if name not in known:
+            raise InputError(f"Recipe has no field {name!r}.{hint(name, known)} Fields: {', '.join(known)}.")
+
+
+def _check(name: str, value: Any, default: Any, rule: Any) -> None:
+    if value is None and default is None:
+        return
+    if rule["allowed"]:
+        if value not in rule["allowed"]:
+            raise InputError(f"Recipe.{name} must be one of {', '.join(rule['allowed'])}. Received: {value!r}.")
+        return
+    kind = type(1 if default is None else default)
+    number = type(value) in ((int, float) if kind is float else (kind,))
+    if not number or (rule["low"] is not None and value < rule["low"]):
+        wanted = {bool: "True or False", int: "a whole number", float: "a number"}[kind]
+        bound = "" if rule["low"] is None else f" of at least {rule['low']}"
+        raise InputError(f"Recipe.{name} must be {wanted}{bound}. Received: {value!r}.")
