@@ -1,0 +1,71 @@
+"""UNet++ for Keras: build one from a Spec, train it once, cut out the level that fits, ship it.
+
+Everything here is imported on first use, so that `import keras_unetpp.spec` needs no TensorFlow.
+"""
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_unetpp import interop, zoo
+    from keras_unetpp.errors import InputError
+    from keras_unetpp.folders import predict_folder
+    from keras_unetpp.graph.build import build
+    from keras_unetpp.graph.model import UNetPP
+    from keras_unetpp.inference import Predictor, segment
+    from keras_unetpp.pruning import choose, levels, prune
+    from keras_unetpp.spec import Spec, cost
+    from keras_unetpp.training import losses, metrics
+    from keras_unetpp.training.data import read_folder
+    from keras_unetpp.training.evaluate import evaluate
+    from keras_unetpp.training.fit import fit
+    from keras_unetpp.training.recipe import Recipe
+    from keras_unetpp.zoo import load
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "InputError": "errors",
+    "Predictor": "inference",
+    "Recipe": "training.recipe",
+    "Spec": "spec",
+    "UNetPP": "graph.model",
+    "build": "graph.build",
+    "choose": "pruning",
+    "cost": "spec",
+    "evaluate": "training.evaluate",
+    "fit": "training.fit",
+    "levels": "pruning",
+    "load": "zoo",
+    "predict_folder": "folders",
+    "prune": "pruning",
+    "read_folder": "training.data",
+    "segment": "inference",
+}
+_MODULES = {"interop": "interop", "losses": "training.losses", "metrics": "training.metrics", "zoo": "zoo"}
+
+__all__ = [*_HOME, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted({*globals(), *__all__})
+
+
+if "keras" in sys.modules:
+    # Whoever has Keras loaded may open a saved model next: its classes must be known by then.
+    for _module in ("graph.model", "training.losses", "training.metrics"):
+        importlib.import_module(f"{__name__}.{_module}")

@@ -4,8 +4,8 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from keras_unetpp.errors import InputError
 
@@ -13,9 +13,9 @@ from keras_unetpp.errors import InputError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for input that can be mended, 130 when interrupted."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    options = vars(_parser().parse_args(arguments))
-    command: Callable[..., None] = options.pop("run")
     try:
+        options = vars(_parser().parse_args(arguments))
+        command: Callable[..., None] = options.pop("run")
         command(**options)
     except (InputError, OSError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
@@ -26,16 +26,70 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what `main` prints."""
+        raise InputError(f"{message}. See {self.prog} --help.")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="keras-unetpp", description="UNet++ for Keras.")
+    parser = _Parser(prog="keras-unetpp", description="UNet++ for Keras: train, compare levels, cut.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="train on a folder of images and masks")
-    train.set_defaults(run=_train)
+
+    train = _command(
+        commands,
+        "train",
+        "--data DIR --out RUN",
+        _train,
+        "train on images and masks, or go on with a stopped run",
+    )
     train.add_argument("--data", required=True, help="folder with images/ and masks/, and index.csv if wanted")
-    train.add_argument("--out", required=True, help="folder of the run; a run in it is resumed")
+    train.add_argument("--out", required=True, help="folder of the run")
     _network_options(train)
     _recipe_options(train)
+
+    predict = _command(commands, "predict", "IN OUT", _predict, "segment an image or a folder of images of any size")
+    predict.add_argument("source", metavar="IN", help="image, or folder of images")
+    predict.add_argument("out", metavar="OUT", help="folder for masks and overlays")
+    _model_option(predict)
+    _level_option(predict)
+    predict.add_argument("--output", choices=["mask", "probabilities"], default="mask", help="PNG masks or .npy arrays")
+    predict.add_argument("--threshold", type=float, default=0.5, help="of the mask (default 0.5)")
+    predict.add_argument("--no-overlay", dest="overlay", action="store_false", help="write no overlay pictures")
+    predict.add_argument("--skip-existing", action="store_true", help="go on with an interrupted run")
+
+    levels = _command(commands, "levels", "", _levels, "what each level costs, and how fast and good it is")
+    levels.add_argument("--model", help="zoo name or .keras file; without it, the network that the options describe")
+    levels.add_argument("--data", help="folder of labelled images to score the levels of --model on")
+    levels.add_argument("--size", type=_value, help="sides in pixels at which costs hold, for example 256,256")
+    _network_options(levels)
+
+    prune = _command(commands, "prune", "OUT", _prune, "cut one level out into a .keras file of stock layers")
+    prune.add_argument("out", metavar="OUT", help="file to write, ending in .keras")
+    _model_option(prune)
+    _level_option(prune)
+
+    zoo = _command(commands, "zoo", "[NAME]", _zoo, "list the trained models, or show the card of one")
+    zoo.add_argument("name", nargs="?", help="entry whose card to show")
     return parser
+
+
+def _command(commands: Any, name: str, usage: str, run: Callable[..., None], text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, usage=f"keras-unetpp {name} {usage} [options]"
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _model_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="nuclei-small", help="zoo name or .keras file (default nuclei-small)")
+
+
+def _level_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--level", type=_value, help='1..d, or "mean" (default: best known, else the deepest)')
 
 
 def _network_options(parser: argparse.ArgumentParser) -> None:
@@ -43,10 +97,10 @@ def _network_options(parser: argparse.ArgumentParser) -> None:
     from keras_unetpp.spec.fields import FIELDS
 
     group = parser.add_argument_group("network")
-    group.add_argument("--preset", choices=list(PRESETS), default=None)
+    group.add_argument("--preset", help=f"start from {', '.join(PRESETS)}")
     group.add_argument("--width", type=_value, default=None, help="filters of row 0, doubled in each row below")
     for name, item in FIELDS.items():
-        _option(group, name, item.metadata["help"])
+        _option(group, name, item.metadata)
 
 
 def _recipe_options(parser: argparse.ArgumentParser) -> None:
@@ -54,13 +108,13 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
 
     group = parser.add_argument_group("training")
     for item in dataclasses.fields(Recipe):
-        _option(group, item.name, f"{item.metadata['help']} (default {item.default})")
+        _option(group, item.name, item.metadata)
 
 
-def _option(group: Any, name: str, text: str) -> None:
-    group.add_argument(
-        f"--{name.replace('_', '-')}", type=_value, default=argparse.SUPPRESS, metavar="VALUE", help=text
-    )
+def _option(group: Any, name: str, about: Mapping[str, Any]) -> None:
+    words = [str(word).lower() for word in about.get("order") or about.get("allowed") or ()]
+    text = about["help"] + (f": {', '.join(words)}" if words else "")
+    group.add_argument(f"--{name.replace('_', '-')}", type=_value, default=argparse.SUPPRESS, metavar="X", help=text)
 
 
 def _value(text: str) -> Any:
@@ -100,3 +154,55 @@ def _train(data: str, out: str, **options: Any) -> None:
 
     keras.utils.set_random_seed(recipe.seed)
     fit(build(spec), data, out, recipe)
+
+
+def _predict(source: str, out: str, model: str, level: Any, **options: Any) -> None:
+    from keras_unetpp.folders import predict_folder
+
+    network, best = _load(model)
+    written = predict_folder(network, source, out, level=best if level is None else level, progress=True, **options)
+    print(f"{len(written)} files in {out}")
+
+
+def _levels(model: str | None, data: str | None, size: Any, **options: Any) -> None:
+    from keras_unetpp.spec import draw, level_costs
+
+    sides = (size,) if isinstance(size, int) else size
+    if model is None:
+        if data is not None:
+            raise InputError("levels --data needs --model: a network without weights has no score.")
+        spec = _spec(options)
+        print(draw(spec.topology, spec.depth, spec.filters), level_costs(spec, sides), sep="\n\n")
+        return
+    from keras_unetpp.pruning import levels
+    from keras_unetpp.zoo import load
+
+    print(levels(load(model), data, size=sides, progress=True))
+
+
+def _load(model: str) -> tuple[Any, Any]:
+    """A model by name or file, and the level that is known to be its best, or None."""
+    from keras_unetpp import zoo
+
+    return zoo.load(model), None if model.endswith(".keras") else zoo.entry(model).best_level
+
+
+def _prune(out: str, model: str, level: Any) -> None:
+    from pathlib import Path
+
+    from keras_unetpp.files import replacing
+    from keras_unetpp.pruning import prune
+
+    if Path(out).suffix != ".keras":
+        raise InputError(f"OUT must end in .keras. Received: {out}.")
+    network, best = _load(model)
+    small = prune(network, best if level is None else level)
+    with replacing(out) as path:
+        small.save(path)
+    print(f"{small.name}: {small.count_params():,} parameters in {out}")
+
+
+def _zoo(name: str | None) -> None:
+    from keras_unetpp import zoo
+
+    print(zoo.list() if name is None else zoo.entry(name).card)

@@ -26,8 +26,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise type(error)(error.errno, f"cannot write {path}: {reason}") from error
+        if error.filename is not None and Path(os.fsdecode(error.filename)) not in (temporary, *path.parents):
+            raise  # about another file, which the text names already
+        message = f"cannot write {path}: {error.strerror or error}"
+        raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -134,6 +134,18 @@ class Spec:
             changes["filters"] = () if changes.get("width") is not None else grown[: max(depth, 0) + 1]
         return replace(self, **changes)
 
+    def at_level(self, level: int) -> "Spec":
+        """The Spec of level Lk cut out: a network of depth k with one head, and the same names for its layers.
+
+        A level of `unet_e` alone is a plain `unet`.
+        """
+        if level not in self.levels:
+            raise InputError(
+                f"This network has heads for level {', '.join(map(str, self.levels))}. Received: {level!r}."
+            )
+        topology = "unet" if self.topology == "unet_e" else self.topology
+        return self.replace(topology=topology, depth=level, deep_supervision=False)
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}

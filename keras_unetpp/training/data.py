@@ -72,7 +72,14 @@ class Crops(keras.utils.PyDataset):
     ) -> None:
         super().__init__(**kwargs)
         self.samples, self.crop = tuple(samples), tuple(crop)
-        _check_crops(self.samples, self.crop, {"batch_size": batch_size, "crops_per_epoch": crops_per_epoch})
+        _check_crops(self.samples, self.crop, balance)
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("crops_per_epoch", crops_per_epoch, 1),
+            ("seed", seed, 0),
+        ):
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, got {value}")
         self.batch_size, self.augment, self.seed = batch_size, augment, seed
         self._read = partial(
             load, channels=channels, labels=labels, classes=classes, ignore_index=ignore_index, ndim=len(self.crop)
@@ -132,14 +139,13 @@ class Crops(keras.utils.PyDataset):
         return kept
 
 
-def _check_crops(samples: Sequence[Sample], crop: tuple[int, ...], at_least_one: dict[str, int | None]) -> None:
+def _check_crops(samples: Sequence[Sample], crop: tuple[int, ...], balance: float) -> None:
     if not samples:
         raise InputError("crops need at least one sample, got none")
     if len(crop) not in (2, 3) or min(crop) < 1:
         raise InputError(f"crop must be (height, width) or (depth, height, width) in pixels, got {crop}")
-    for name, value in at_least_one.items():
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
+    if not 0 <= balance <= 1:
+        raise InputError(f"balance must lie in 0..1, got {balance}")
 
 
 def _weights(samples: Sequence[Sample], crop: tuple[int, ...], balance: float) -> np.ndarray:

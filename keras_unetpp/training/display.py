@@ -23,14 +23,17 @@ class Display(keras.callbacks.Callback):
         self.epochs, self.steps, self.folder = epochs, steps, folder
         self.console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal)
+        live = self.console.is_terminal
+        self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console, disable=not live)
         self.task = self.bar.add_task("training", total=epochs * steps)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Say where the results will be."""
         done = int(self.model.optimizer.iterations)
         resumed = f", resuming after epoch {done // self.steps}" if done else ""
-        self.console.print(f"{self.epochs} epochs of {self.steps} steps into {self.folder}{resumed}", highlight=False)
+        self.console.print(
+            f"{self.epochs} epochs of {self.steps} steps into {self.folder}{resumed}", highlight=False, soft_wrap=True
+        )
         self.bar.update(self.task, completed=done)
         self.bar.start()
 
@@ -47,9 +50,9 @@ class Display(keras.callbacks.Callback):
         values = logs or {}
         iou = "  ".join(f"{name[4:-4]} {value:.4f}" for name, value in values.items() if name.endswith("_iou"))
         line = f"epoch {epoch + 1:3d}  loss {float(values['loss']):.4f}  {time.perf_counter() - self.began:4.0f} s"
-        self.bar.console.print(line + (f"  val IoU {iou}" if iou else ""), highlight=False)
+        self.bar.console.print(line + (f"  val IoU {iou}" if iou else ""), highlight=False, soft_wrap=True)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Say where the results are."""
         self.bar.stop()
-        self.console.print(f"best model: {self.folder / 'best.keras'}", highlight=False)
+        self.console.print(f"best model: {self.folder / 'best.keras'}", highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -9,7 +10,7 @@ import numpy as np
 
 from keras_unetpp.inference import Predictor
 from keras_unetpp.progress import track
-from keras_unetpp.training.data import Sample, load
+from keras_unetpp.training.data import Sample, load, read_folder
 from keras_unetpp.training.metrics import counts
 
 
@@ -31,19 +32,48 @@ class Mean(NamedTuple):
     dice: float
 
 
-def evaluate(model: keras.Model, samples: Sequence[Sample], *, labels: str = "foreground",
-             ignore_index: int | None = None, progress: bool = False) -> list[Score]:  # fmt: skip
-    """Scores of every head of a model on every sample; an empty mask rightly found empty scores 1."""
+class Case(NamedTuple):
+    """One whole image (*sides, channels) with its target (*sides) of 0/1 or class ids."""
+
+    name: str
+    kind: str
+    image: np.ndarray
+    target: np.ndarray
+
+
+Data = str | Path | Sequence[Sample] | tuple[np.ndarray, np.ndarray]
+"""A folder (its `val` split counts), samples, or arrays of images and masks."""
+
+
+def evaluate(model: keras.Model, data: Data, *, labels: str = "foreground", ignore_index: int | None = None,
+             progress: bool = False) -> list[Score]:  # fmt: skip
+    """Scores of every head of a model on every image; an empty mask rightly found empty scores 1."""
     predictor = Predictor(model)
+    items: list[Sample | Case] = _items(data, ndim=len(predictor.sides))
     scores = []
-    for sample in track(samples, "validating", progress):
-        image, target = load(
-            sample, predictor.channels, labels, predictor.classes, ignore_index, ndim=len(predictor.sides)
-        )
-        for head, probabilities in predictor(image).items():
-            iou, dice = _overlap(target[..., 0], predictor.mask(probabilities), predictor.classes, ignore_index)
-            scores.append(Score(sample.name, sample.kind, head, iou, dice))
+    for item in track(items, "scoring images", progress):
+        case = item if isinstance(item, Case) else _read(item, predictor, labels, ignore_index)
+        for head, probabilities in predictor(case.image).items():
+            iou, dice = _overlap(case.target, predictor.mask(probabilities), predictor.classes, ignore_index)
+            scores.append(Score(case.name, case.kind, head, iou, dice))
     return scores
+
+
+def _items(data: Data, ndim: int) -> list[Sample | Case]:
+    if isinstance(data, (str, Path)):
+        return [sample for sample in read_folder(data, ndim=ndim) if sample.split == "val"]
+    if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], Sample):
+        pairs = zip(*data, strict=True)
+        return [
+            Case(str(number), "", image, mask[..., 0] if mask.ndim == ndim + 1 else mask)
+            for number, (image, mask) in enumerate(pairs)
+        ]
+    return list(data)
+
+
+def _read(sample: Sample, predictor: Predictor, labels: str, ignore_index: int | None) -> Case:
+    image, target = load(sample, predictor.channels, labels, predictor.classes, ignore_index, ndim=len(predictor.sides))
+    return Case(sample.name, sample.kind, image, target[..., 0])
 
 
 def mean(scores: Iterable[Score], head: str | None = None, kind: str | None = None) -> Mean:

@@ -1,0 +1,27 @@
+# Everything runs in a virtual environment that is made on first use; `make clean` removes it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: demo test fast lint clean
+
+demo: .venv/demo.stamp  ## segment real microscopy with the trained model from the zoo
+	$(BIN)/python tools/demo.py demo-output
+
+test: lint  ## the gate: style, types, all tests
+	$(BIN)/python -m pytest -q
+
+fast: lint  ## the gate without the slow tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/%.stamp: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist demo-output *.egg-info

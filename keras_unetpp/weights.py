@@ -1,0 +1,174 @@
+"""Weights by name, `layer/variable` (`x_0_1_conv1/kernel`), in memory and in safetensors files.
+
+Keras' own `.weights.h5` goes by layer class and order, so the weights of another level would land in wrong layers.
+Here a name that is missing, extra or misshapen is an error, and then nothing is assigned.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from keras_unetpp import __version__
+from keras_unetpp.errors import InputError
+from keras_unetpp.files import replacing
+
+State = dict[str, np.ndarray]
+
+FORMAT = 1
+HEADER = "keras_unetpp"
+"""The one key of a file's metadata: its value is JSON, since safetensors writes several keys in random order."""
+
+_LISTED = 10
+_DTYPES = ("float16", "float32", None)
+
+
+def variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """The model's weights by name, in its order: moving averages included, seeds of random layers not.
+
+    Raises:
+        InputError: two weights have the same name, as those of layers inside a layer may.
+    """
+    named = {f"{layer.name}/{weight.name}": weight for layer in model.layers for weight in layer.weights}
+    if len(named) != len(model.weights):
+        raise InputError(
+            f"Weights need a name layer/variable each. Received: model {model.name!r}, {len(model.weights)} weights of"
+            f" {len(named)} names. Use a model whose layers hold no further layers, such as build() makes."
+        )
+    return named
+
+
+def state(model: keras.Model) -> State:
+    """A copy of the model's weights by name."""
+    return {name: np.array(keras.ops.convert_to_numpy(weight)) for name, weight in variables(model).items()}
+
+
+def assign(model: keras.Model, state: Mapping[str, Any], *, source: str = "The state") -> None:
+    """Give each weight its array, cast to the weight's type; if any name or shape is wrong, none.
+
+    Args:
+        model: one whose weights have names of their own, as in `variables`.
+        state: name -> array.
+        source: what an error calls the state, for example the name of its file.
+
+    Raises:
+        InputError: naming everything missing, extra and misshapen.
+    """
+    named = variables(model)
+    check_names({name: tuple(weight.shape) for name, weight in named.items()}, state, source, model)
+    arrays = {name: np.asarray(state[name], dtype=weight.dtype) for name, weight in named.items()}
+    for name, weight in named.items():
+        weight.assign(arrays[name])
+
+
+def check_names(
+    expected: Mapping[str, tuple[int, ...]], received: Mapping[str, Any], source: str, model: keras.Model
+) -> None:
+    """Raise one `InputError` unless `received` has the expected names, all of them and no others, in their shapes.
+
+    Args:
+        expected: name -> shape.
+        received: name -> array.
+        source: what the message calls `received`.
+        model: what the arrays are for.
+    """
+    misshapen = [
+        f"{name} (expected {shape}, received {np.shape(received[name])})"
+        for name, shape in expected.items()
+        if name in received and np.shape(received[name]) != shape
+    ]
+    faults = {
+        "missing": [name for name in expected if name not in received],
+        "extra": [name for name in received if name not in expected],
+        "of another shape": misshapen,
+    }
+    found = [f"{len(names)} {fault}: {_listed(names)}" for fault, names in faults.items() if names]
+    if found:
+        raise InputError(
+            f"{source} does not fit model {model.name!r}, and nothing was assigned. {'; '.join(found)}."
+            " Build the model from the Spec of these weights."
+        )
+
+
+def save(model: keras.Model, path: str | os.PathLike[str], dtype: str | None = None) -> None:
+    """Write the model's weights to a safetensors file, whole or not at all; equal weights make equal bytes.
+
+    The metadata holds, as JSON under `keras_unetpp`, the version of the format and of the package, and the Spec if the
+    model has one.
+
+    Args:
+        model: one whose weights have names of their own, as in `variables`.
+        path: the file, usually `*.safetensors`.
+        dtype: `float32`; `float16`, which halves the file, keeps 11 bits and takes what is below 3e-8 to 0; None, the
+            weights' own.
+
+    Raises:
+        InputError: naming the weights that are not finite, or beyond the largest number of `dtype`.
+        OSError: the file cannot be written.
+    """
+    if dtype not in _DTYPES:
+        raise InputError(f"dtype must be 'float16', 'float32' or None. Received: {dtype!r}.")
+    arrays = state(model)
+    _check_range(arrays, dtype)
+    spec = getattr(model, "spec", None)
+    about = {"format": FORMAT, "version": __version__, "spec": spec.to_dict() if spec else None}
+    arrays = {name: array.astype(dtype or array.dtype) for name, array in arrays.items()}
+    data = safetensors.numpy.save(arrays, {HEADER: json.dumps(about)})
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def load(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Give the model the weights of a file that `save` wrote, cast to the types of the model's own.
+
+    Raises:
+        InputError: the file is damaged or of a later format, or its names and shapes are not the model's.
+        OSError: the file cannot be read.
+    """
+    arrays, _ = read(path)
+    assign(model, arrays, source=os.fspath(path))
+
+
+def read(path: str | os.PathLike[str]) -> tuple[State, dict[str, Any]]:
+    """A file's arrays by name, and what `save` wrote about them: `format`, `version`, `spec`; empty if it did not.
+
+    Raises:
+        InputError: the file is damaged or of a later format.
+        OSError: the file cannot be read.
+    """
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            about = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: a file is no mapping
+    except OSError as error:
+        raise type(error)(f"cannot read {path}: {error}") from error
+    except (safetensors.SafetensorError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is cut off, damaged, or no safetensors file: {error}. Make or fetch it anew.") from error
+    if about.get("format", FORMAT) > FORMAT:
+        raise InputError(
+            f"{path} has format {about['format']}; this keras_unetpp reads formats up to {FORMAT}. Upgrade it to"
+            f" {about.get('version')} or later."
+        )
+    return arrays, about
+
+
+def _check_range(arrays: State, dtype: str | None) -> None:
+    largest = np.finfo(dtype or "float64").max
+    peaks = {name: np.abs(array).max() for name, array in arrays.items()}
+    bad = [f"{name} ({peak})" for name, peak in peaks.items() if not peak <= largest]
+    if bad:
+        raise InputError(
+            f"Weights must be finite numbers up to {largest:.6g}, the largest {dtype or 'float64'}. Largest magnitude"
+            f" received: {_listed(bad)}. Save as float32, or go back to weights from before training diverged."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, and the number of those left out."""
+    left = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {left} more" if left > 0 else "")

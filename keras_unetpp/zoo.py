@@ -1,0 +1,131 @@
+"""Trained models that ship with the package: manifest -> files checked by hash -> model. Works offline."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_unetpp import weights
+from keras_unetpp.errors import InputError, hint
+from keras_unetpp.graph.build import build
+from keras_unetpp.spec.cost import cost
+from keras_unetpp.spec.fields import Spec
+from keras_unetpp.tables import mega, table
+
+PACKAGE = "keras_unetpp_zoo"
+SPEC, WEIGHTS, CARD = "spec.json", "weights.safetensors", "card.md"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the manifest.
+
+    Attributes:
+        name: what `load` takes.
+        folder: where its files are.
+        summary: one line.
+        licence: of the weights.
+        best_level: the level of the highest validation IoU.
+        val_iou: that IoU.
+        sha256: by file name.
+    """
+
+    name: str
+    folder: Path
+    summary: str
+    licence: str
+    best_level: int
+    val_iou: float
+    sha256: dict[str, str]
+
+    def file(self, name: str) -> Path:
+        """The path of one of its files, checked.
+
+        Raises:
+            InputError: naming the file, if it is missing or not the file that the manifest describes.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            raise InputError(f"{path} of zoo entry {self.name!r} is missing. Install the package again.")
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != self.sha256[name]:
+            raise InputError(
+                f"{path} of zoo entry {self.name!r} is damaged or changed: sha256 is {found}, the manifest says"
+                f" {self.sha256[name]}. Install the package again."
+            )
+        return path
+
+    @property
+    def spec(self) -> Spec:
+        """Its network."""
+        return Spec.from_json(self.file(SPEC).read_text(encoding="utf-8"))
+
+    @property
+    def card(self) -> str:
+        """Its card: data, licence, scores, and the command that made it."""
+        return self.file(CARD).read_text(encoding="utf-8")
+
+
+class Entries(tuple[Entry, ...]):
+    """Rows of `list`; printing it shows the table."""
+
+    def __str__(self) -> str:
+        headings = ["name", "parameters", "weights", "best level", "val IoU", "licence", "summary"]
+        return table(headings, (_cells(entry) for entry in self))
+
+    __repr__ = __str__
+
+
+def list(folder: str | Path | None = None) -> Entries:
+    """The entries of the zoo that came with the package, or of another folder that has a manifest."""
+    root = Path(str(resources.files(PACKAGE))) if folder is None else Path(folder)
+    path = root / "manifest.json"
+    if not path.is_file():
+        raise InputError(f"There is no zoo manifest at {path}. Install the package again, or name another folder.")
+    rows: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return Entries(Entry(name, root / row.pop("folder"), **row) for name, row in rows.items())
+
+
+def entry(name: str, folder: str | Path | None = None) -> Entry:
+    """One entry by name; an unknown name is an `InputError` that lists those there are."""
+    found = {one.name: one for one in list(folder)}
+    if name not in found:
+        raise InputError(f"The zoo has no {name!r}.{hint(name, found)} It has: {', '.join(found)}.")
+    return found[name]
+
+
+def load(name: str | Path, folder: str | Path | None = None) -> keras.Model:
+    """A trained model: by its name in the zoo, or from a `.keras` file.
+
+    Args:
+        name: of an entry, for example "nuclei-small"; or the path of a file, ending in `.keras`.
+        folder: a zoo other than the one that came with the package.
+
+    Raises:
+        InputError: for an unknown name; a missing, damaged or changed file; weights that do not fit the Spec.
+    """
+    if Path(name).suffix == ".keras":
+        return _from_file(Path(name))
+    one = entry(str(name), folder)
+    model = build(one.spec)
+    weights.load(model, one.file(WEIGHTS))
+    return model
+
+
+def _from_file(path: Path) -> keras.Model:
+    if not path.is_file():
+        raise InputError(f"There is no model file {path}.")
+    try:
+        return keras.saving.load_model(path)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise InputError(f"{path} is not a readable Keras model: {str(error).splitlines()[0]}") from error
+
+
+def _cells(one: Entry) -> tuple[str, ...]:
+    spec = one.spec
+    return (one.name, f"{cost(spec).params:,}", mega((one.folder / WEIGHTS).stat().st_size), f"L{one.best_level}",
+            f"{one.val_iou:.4f}", one.licence, one.summary)  # fmt: skip
