@@ -39,12 +39,9 @@ def main() -> None:
     sample = images()["stained_tissue"][:256, :256]
     whole = model.predict(sample[None], verbose=0)[f"L{entry.best_level}"]
     difference = np.abs(small.predict(sample[None], verbose=0) - whole).max()
-    print(
-        f"L{entry.best_level} cut out: {small.count_params():,} parameters, largest difference to its head {difference}"
-    )
-    print(
-        f"\n{len(written)} pictures in {out / 'masks'}, the cut-out model in {out}; {time.perf_counter() - started:.0f} s"
-    )
+    print(f"L{entry.best_level} cut out: {small.count_params():,} parameters, {difference} from its head at most")
+    print(f"\n{len(written)} pictures in {out / 'masks'}, the cut-out model in {out}")
+    print(f"{time.perf_counter() - started:.0f} s")
 
 
 def images() -> dict[str, np.ndarray]:

@@ -104,12 +104,16 @@ class Crops(keras.utils.PyDataset):
         return (x, y) if self.augment is None else self.augment(x, y, key)
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next batches those of `epoch`, counted from 0; a resumed run calls it with its first epoch."""
+        """Make the next batches those of `epoch`, counted from 0.
+
+        `fit` ends an epoch once before its first one, so batches and epochs agree only if a callback says which:
+        `keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: crops.set_epoch(epoch))`.
+        """
         self.epoch = epoch
         self._order = self._draw()
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch; Keras calls it once the workers have stopped."""
+        """Go on to the next epoch; Keras calls it while no worker reads."""
         self.set_epoch(self.epoch + 1)
 
     def _draw(self) -> np.ndarray:

@@ -11,9 +11,10 @@ import keras
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.heads import heads
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.progress import track
 from keras_unetpp.training import losses
 from keras_unetpp.training.augment import augmentation
-from keras_unetpp.training.data import Crops, Sample, read_folder
+from keras_unetpp.training.data import Crops, Sample, load, read_folder
 from keras_unetpp.training.display import Display
 from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.recipe import Recipe, check_names
@@ -60,21 +61,24 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
     if settings.crop % spec.divisor:
         raise InputError(f"Recipe.crop must be a multiple of 2^depth = {spec.divisor}. Received: {settings.crop}.")
     samples = read_folder(data, ndim=rank) if isinstance(data, (str, Path)) else list(data)
+    validation = [sample for sample in samples if sample.split == "val"]
     run = Run(out)
     run.start(spec, settings, resume)
+    reading: dict[str, Any] = {"channels": spec.channels, "classes": spec.classes}
+    reading |= {"labels": settings.labels, "ignore_index": settings.ignore_index}
+    for sample in track(validation, "checking validation images", progress):
+        load(sample, ndim=rank, **reading)
     crops = Crops(
         [sample for sample in samples if sample.split == "train"],
         (settings.crop,) * rank,
-        **{name: getattr(settings, name) for name in _CROP_FIELDS},
-        channels=spec.channels,
-        classes=spec.classes,
+        **{name: getattr(settings, name) for name in ("batch_size", "seed", "balance", "crops_per_epoch")},
+        **reading,
         augment=augmentation(settings.augment),
         workers=2,
     )
     prepare(model, settings, len(crops))
     first = run.restore(model, len(crops))
-    crops.set_epoch(first)
-    watch = _Epochs(run, settings, [sample for sample in samples if sample.split == "val"])
+    watch = _Epochs(run, settings, crops, validation)
     extra = [keras.callbacks.TensorBoard(run.folder / "tensorboard")] if importlib.util.find_spec("tensorboard") else []
     shown = [Display(settings.epochs, len(crops), run.folder)] if progress else []
     if first < settings.epochs and not watch.exhausted():
@@ -87,9 +91,6 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
             callbacks=[watch, *extra, *shown, *callbacks],
         )
     return run.rows
-
-
-_CROP_FIELDS = ("batch_size", "labels", "ignore_index", "seed", "balance", "crops_per_epoch")
 
 
 def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
@@ -115,11 +116,15 @@ def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
 
 
 class _Epochs(keras.callbacks.Callback):
-    """After each epoch: validate, write down, stop if it should."""
+    """Before each epoch: choose its crops. After it: validate, write down, stop if it should."""
 
-    def __init__(self, run: Run, recipe: Recipe, validation: list[Sample]) -> None:
+    def __init__(self, run: Run, recipe: Recipe, crops: Crops, validation: list[Sample]) -> None:
         super().__init__()
-        self.run, self.recipe, self.validation = run, recipe, validation
+        self.run, self.recipe, self.crops, self.validation = run, recipe, crops, validation
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keras calls `Crops.on_epoch_end` once more than there are epochs, so the epoch is set, not counted."""
+        self.crops.set_epoch(epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the epoch."""

@@ -317,8 +317,7 @@ def test_the_cache_is_bounded(folder, samples):
         path.unlink()
     np.testing.assert_array_equal(full[0][0], wanted)  # all in memory
     with pytest.raises(InputError, match=r"^no such file"):
-        for index in range(len(half)):
-            half[index]
+        [half[index] for index in range(len(half))]
 
 
 @pytest.mark.parametrize(
@@ -338,25 +337,37 @@ def test_arguments_are_checked(samples, options, message):
         Crops(**{"samples": samples, "crop": (8, 8)} | options)
 
 
-@pytest.mark.parametrize("workers", [0, 3])
-def test_fit_sees_the_same_batches_whatever_the_workers(samples, workers):
-    seen: list[float] = []
-
-    def noting(x, y, seed):
-        seen.append((seed[1:], float(x.sum())))
-        return x, y
-
-    crops = Crops(samples, (8, 8), 2, augment=noting, workers=workers, max_queue_size=2)
+def fit(crops: Crops, first: int, last: int) -> None:
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 1, activation="sigmoid")])
     model.compile("sgd", "binary_crossentropy")
-    model.fit(crops, epochs=2, shuffle=False, verbose=0)
-    assert crops.epoch == 2
-    got = dict(seen)
-    assert set(got) >= {(epoch, index) for epoch in range(2) for index in range(3)}
+    follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: crops.set_epoch(epoch))
+    model.fit(crops, initial_epoch=first, epochs=last, shuffle=False, verbose=0, callbacks=[follow])
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_fit_sees_the_batches_of_its_epochs_whatever_the_workers(samples, workers):
+    seen: dict[tuple[int, ...], float] = {}
+
+    def noting(x, y, seed):
+        seen[seed] = float(x.sum())
+        return x, y
+
+    fit(Crops(samples, (8, 8), 2, augment=noting, workers=workers, max_queue_size=2), 0, 1)
+    fit(Crops(samples, (8, 8), 2, augment=noting, workers=workers, max_queue_size=2), 1, 3)  # resumed
     alone = Crops(samples, (8, 8), 2)
-    for (epoch, index), total in got.items():
+    for epoch in range(3):
         alone.set_epoch(epoch)
-        assert float(alone[index][0].sum()) == total
+        for index in range(3):
+            assert seen.pop((0, epoch, index)) == float(alone[index][0].sum())
+    assert not seen
+
+
+def test_plain_fit_goes_on_from_epoch_to_epoch(samples):
+    crops = Crops(samples, (8, 8), 2)
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 1, activation="sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    model.fit(crops, epochs=2, verbose=0)
+    assert crops.epoch >= 2
 
 
 def test_the_nuclei_folder_reads():

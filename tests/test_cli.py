@@ -1,0 +1,165 @@
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_unetpp.cli import main
+from keras_unetpp.spec.fields import FIELDS
+from keras_unetpp.training.recipe import Recipe
+
+TRAIN = "--width 4 --depth 1 --epochs 1 --crop 16 --batch-size 2 --crops-per-epoch 2".split()
+
+
+def refused(capsys, *arguments):
+    """Exit code 2 and one line; returns the line."""
+    assert main([str(argument) for argument in arguments]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1, lines
+    return errors[0]
+
+
+def train(capsys, data, out, *more):
+    return refused(capsys, "train", "--data", data, "--out", out, *TRAIN, *more)
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    code = (
+        "import sys; from keras_unetpp.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'tensorflow', 'keras', 'numpy', 'rich', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(command in done.stdout for command in ("train", "predict", "levels", "prune", "zoo"))
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_field_is_an_option(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", "--help"])
+    shown = capsys.readouterr().out
+    for name in (*FIELDS, "width", *Recipe().to_dict()):
+        assert f"--{name.replace('_', '-')}" in shown
+
+
+def test_levels_of_a_preset_shows_the_triangle_and_the_costs(capsys):
+    assert main(["levels", "--preset", "unet++"]) == 0
+    shown = capsys.readouterr().out
+    assert "x_0_4" in shown
+    assert "9,041,601" in shown
+    assert "29.75 G" in shown
+    assert main(["levels", "--preset", "unet++", "--size", "512,512", "--depth", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "2,204,961" in shown
+    assert "9,041,601" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["levels", "--preset", "unt"], "Unknown preset 'unt'. Did you mean 'unet'?"),
+        (["levels", "--depth", "9"], "Spec.depth must be a whole number from 1 to 6. Received: 9."),
+        (["levels", "--norm", "bach"], "Spec.norm must be one of 'none', 'batch'"),
+        (["levels", "--input-shape", "250,250,3"], "Pad to (256, 256)"),
+        (["levels", "--data", "somewhere"], "levels --data needs --model"),
+        (["lvls"], "invalid choice: 'lvls'"),
+        (["levels", "--wdth", "3"], "unrecognized arguments: --wdth 3"),
+        (["train"], "required: --data, --out"),
+        (["zoo", "nuclei"], "The zoo has no 'nuclei'. Did you mean 'nuclei-small'?"),
+        (["predict", "a", "b", "--model", "nothing.keras"], "There is no model file nothing.keras"),
+        (["predict", "nowhere", "b"], "nowhere"),
+        (["prune", "small.h5"], "OUT must end in .keras. Received: small.h5."),
+        (["prune", "small.keras", "--level", "7"], "This model has heads for level 1, 2, 3, 4, 'mean'. Received: 7."),
+    ],
+)
+def test_bad_arguments_are_one_line(capsys, tmp_path, monkeypatch, arguments, text):
+    monkeypatch.chdir(tmp_path)
+    assert text in refused(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_and_what_follows(capsys, disk_folder, tmp_path):
+    run = tmp_path / "run"
+    assert main(["train", "--data", str(disk_folder), "--out", str(run), *TRAIN]) == 0
+    best = str(run / "best.keras")
+    assert main(["predict", str(disk_folder / "images"), str(tmp_path / "out"), "--model", best]) == 0
+    assert len(list((tmp_path / "out").glob("*_overlay.png"))) == 6
+    assert np.asarray(Image.open(tmp_path / "out" / "0.png")).shape == (48, 48)
+    assert main(["levels", "--model", best, "--data", str(disk_folder), "--size", "32,32"]) == 0
+    assert "ms" in capsys.readouterr().out
+    assert main(["prune", str(tmp_path / "small.keras"), "--model", best, "--level", "1"]) == 0
+    assert "parameters in" in capsys.readouterr().out
+    assert main(["predict", str(disk_folder / "images" / "0.png"), str(tmp_path / "one"), "--model",
+                 str(tmp_path / "small.keras")]) == 0  # fmt: skip
+
+
+def spoil(folder, how):
+    image, mask = folder / "images" / "3.png", folder / "masks" / "3.png"
+    if how == "no mask":
+        mask.unlink()
+    elif how == "size":
+        Image.new("L", (10, 10)).save(mask)
+    elif how == "unreadable":
+        image.write_bytes(image.read_bytes()[:60])
+    elif how == "empty":
+        shutil.rmtree(folder / "images")
+        (folder / "images").mkdir()
+    elif how == "nan":
+        import tifffile
+
+        image.unlink()
+        tifffile.imwrite(folder / "images" / "3.tif", np.full((48, 48, 3), np.nan, np.float32))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ("no mask", "3.png has none"),
+        ("size", "3.png"),
+        ("unreadable", "3.png"),
+        ("empty", "images"),
+        ("nan", "NaN"),
+    ],
+)
+def test_bad_data_is_one_line_and_writes_no_checkpoint(capsys, disk_folder, tmp_path, how, text):
+    assert text in train(capsys, spoil(disk_folder, how), tmp_path / "run")
+    assert not (tmp_path / "run" / "last.keras").exists()
+
+
+def test_a_label_beyond_the_classes_is_one_line(capsys, disk_folder, tmp_path):
+    line = train(capsys, disk_folder, tmp_path / "run", "--labels", "classes", "--classes", "2")
+    assert "label ids must lie in 0..1" in line
+    assert "masks" in line
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(capsys, disk_folder, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert "file" in train(capsys, disk_folder, tmp_path / "file" / "run")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.slow
+def test_a_disk_that_takes_no_more_is_one_line_and_leaves_no_half_file(disk_folder, tmp_path):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    code = f"{limit}; import sys; from keras_unetpp.cli import main; sys.exit(main())"
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", code, "train", "--data", disk_folder, "--out", run, *TRAIN]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert "best.keras: File too large" in done.stderr
+    assert {path.name for path in run.iterdir()} <= {"run.json", "log.csv", "tensorboard"}
+
+
+def test_an_interrupt_is_130(monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_unetpp.cli._levels", interrupted)
+    assert main(["levels"]) == 130
+    assert "interrupted" in capsys.readouterr().err
