@@ -112,7 +112,7 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _option(group: Any, name: str, about: Mapping[str, Any]) -> None:
-    words = [str(word).lower() for word in about.get("order") or about.get("allowed") or ()]
+    words = [str(word).lower() for word in about.get("allowed") or ()]
     text = about["help"] + (f": {', '.join(words)}" if words else "")
     group.add_argument(f"--{name.replace('_', '-')}", type=_value, default=argparse.SUPPRESS, metavar="X", help=text)
 

@@ -10,7 +10,7 @@ from keras_unetpp.cli import main
 from keras_unetpp.spec.fields import FIELDS
 from keras_unetpp.training.recipe import Recipe
 
-TRAIN = "--width 4 --depth 1 --epochs 1 --crop 16 --batch-size 2 --crops-per-epoch 2".split()
+TRAIN = ["--width", "4", "--depth", "1", "--epochs", "1", "--crop", "16", "--batch-size", "2", "--crops-per-epoch", "2"]
 
 
 def refused(capsys, *arguments):
@@ -73,7 +73,7 @@ def test_levels_of_a_preset_shows_the_triangle_and_the_costs(capsys):
         (["predict", "a", "b", "--model", "nothing.keras"], "There is no model file nothing.keras"),
         (["predict", "nowhere", "b"], "nowhere"),
         (["prune", "small.h5"], "OUT must end in .keras. Received: small.h5."),
-        (["prune", "small.keras", "--level", "7"], "This model has heads for level 1, 2, 3, 4, 'mean'. Received: 7."),
+        (["prune", "small.keras", "--level", "7"], "This model has heads for level 1, 2, 3, 4 or 'mean'. Received: 7."),
     ],
 )
 def test_bad_arguments_are_one_line(capsys, tmp_path, monkeypatch, arguments, text):

@@ -76,7 +76,7 @@ def test_a_pruned_file_opens_where_the_package_is_not_imported(model, images, tm
 
 
 def test_a_level_that_is_not_there_is_named(model):
-    with pytest.raises(InputError, match=r"heads for level 1, 2, 3, 'mean'\. Received: 4\."):
+    with pytest.raises(InputError, match=r"heads for level 1, 2, 3 or 'mean'\. Received: 4\."):
         prune(model, 4)
     with pytest.raises(InputError, match=r"heads for level 2\. Received: 1\."):
         prune(prune(model, 2), 1)

@@ -34,8 +34,8 @@ def select(model: keras.Model, level: Level = None) -> keras.Model:
     if name == MEAN and len(own) > 1:
         own[MEAN] = keras.layers.Average(dtype="float32", name=MEAN)(list(own.values()))
     if name not in own:
-        known = [item.removeprefix("L") for item in own] + [repr(MEAN)] * (len(own) > 1)
-        raise InputError(f"This model has heads for level {', '.join(known)}. Received: {level!r}.")
+        known = ", ".join(item.removeprefix("L") for item in own) + (f" or {MEAN!r}" if len(own) > 1 else "")
+        raise InputError(f"This model has heads for level {known}. Received: {level!r}.")
     return keras.Model(model.inputs[0], own[name], name=f"{model.name}_{name}")
 
 

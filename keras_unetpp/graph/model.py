@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_unetpp.errors import InputError
 from keras_unetpp.spec.fields import Spec, check_sides
 
 
@@ -13,8 +14,9 @@ class UNetPP(keras.Model):
     """A functional model of stock layers with a `spec`, and with deep supervision in `compile`, `fit` and `evaluate`.
 
     `compile` takes one loss, one list of metrics and one target for all heads; each head has its own copy of every
-    metric, named `L1_iou`, `L2_iou`, .. `loss_weights` may be a list or a dict by level. Losses per head, and Keras'
-    own per-output dicts, are accepted as they are. The total is the weighted sum over the heads, as in the papers.
+    metric, named `L1_iou`, `L2_iou`, .. Losses and `loss_weights` may also be told apart by head, as a list in the
+    heads' order or a dict by name; Keras' other per-output dicts are accepted as they are. The total is the weighted
+    sum over the heads, as in the papers.
     """
 
     spec: Spec
@@ -33,11 +35,16 @@ class UNetPP(keras.Model):
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
                 weighted_metrics: Any = None, **kwargs: Any) -> None:  # fmt: skip
         """Keras' `compile`, with everything given once and used for every head."""
-        if isinstance(loss_weights, (list, tuple)) and self._heads:
-            loss_weights = dict(zip(self._heads, loss_weights, strict=True))
+        if self._heads:
+            if isinstance(loss, (list, tuple)):
+                loss = _by_head("loss", loss, self._heads)
+            loss = self._spread(loss, lambda item: item)
+            if loss and loss_weights is not None:
+                trained = [head for head in self._heads if head in loss]
+                loss_weights = _by_head("loss_weights", loss_weights, trained)
         super().compile(
             optimizer=optimizer,
-            loss=self._spread(loss, lambda item: item),
+            loss=loss,
             loss_weights=loss_weights,
             metrics=self._spread(metrics, _copies),
             weighted_metrics=self._spread(weighted_metrics, _copies),
@@ -61,16 +68,18 @@ class UNetPP(keras.Model):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """Keras' functional config and the Spec."""
-        return {**super().get_config(), "spec": self.spec.to_dict()}
+        """Keras' functional config and the Spec, if there is one: `keras.models.clone_model` leaves it behind."""
+        spec = getattr(self, "spec", None)
+        return {**super().get_config(), "spec": spec and spec.to_dict()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "UNetPP":
         """The inverse of `get_config`."""
         config = dict(config)
-        spec = Spec.from_dict(config.pop("spec"))
+        spec = config.pop("spec")
         model = super().from_config(config, custom_objects=custom_objects)
-        model.spec = spec
+        if spec is not None:
+            model.spec = Spec.from_dict(spec)
         return model
 
     @property
@@ -82,6 +91,16 @@ class UNetPP(keras.Model):
         if item is None or not self._heads or isinstance(item, Mapping):
             return item
         return {head: copy(item) for head in self._heads}
+
+
+def _by_head(name: str, values: Any, heads: list[str]) -> dict[str, Any]:
+    """One value a head, given in order or by name; Keras itself would pair wrong names in silence."""
+    items = list(values) if isinstance(values, (Mapping, list, tuple)) else []
+    if isinstance(values, Mapping) and set(items) == set(heads):
+        return dict(values)
+    if not isinstance(values, Mapping) and len(items) == len(heads):
+        return dict(zip(heads, items, strict=True))
+    raise InputError(f"{name} must have one entry for each of {', '.join(heads)}. Received: {values!r}.")
 
 
 def _copies(metrics: Any) -> list[Any]:

@@ -77,7 +77,7 @@ def node_costs(spec: Spec, level: Level = None, size: tuple[int, ...] | None = N
 
 def _pixels(spec: Spec, size: tuple[int, ...] | None) -> int | None:
     """Pixels of the lowest row."""
-    sides = spec.sides if size is None else tuple(size)
+    sides = spec.sides if size is None else tuple(size) if isinstance(size, (tuple, list)) else ()
     if size is not None and (len(sides) != spec.rank or any(type(side) is not int or side < 1 for side in sides)):
         raise InputError(f"size must be {spec.rank} positive whole numbers, without channels. Received: {size!r}.")
     divisor = spec.divisor

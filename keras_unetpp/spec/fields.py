@@ -17,7 +17,7 @@ MAX_DEPTH = 6
 
 
 def _choice(default: str | None, allowed: Iterable[str | None], text: str) -> Any:
-    return field(default=default, metadata={"allowed": frozenset(allowed), "order": tuple(allowed), "help": text})
+    return field(default=default, metadata={"allowed": tuple(allowed), "help": text})
 
 
 def _field(default: Any, text: str) -> Any:
@@ -123,15 +123,16 @@ class Spec:
         """
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}.{hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
-        return cls().replace(**{**PRESETS[name], **changes})
+        row = {key: value for key, value in PRESETS[name].items() if key != "width" or "filters" not in changes}
+        return cls().replace(**{**row, **changes})
 
     def replace(self, **changes: Any) -> "Spec":
         """A copy with some fields changed. A new `depth` alone cuts `filters` off or goes on doubling them."""
         check_fields(changes)
         depth = changes.get("depth", self.depth)
-        if "filters" not in changes and isinstance(depth, int):
+        if "filters" not in changes and type(depth) is int and 1 <= depth <= MAX_DEPTH:
             grown = self.filters + tuple(self.filters[-1] * 2**step for step in range(1, depth - self.depth + 1))
-            changes["filters"] = () if changes.get("width") is not None else grown[: max(depth, 0) + 1]
+            changes["filters"] = () if changes.get("width") is not None else grown[: depth + 1]
         return replace(self, **changes)
 
     def at_level(self, level: int) -> "Spec":
@@ -187,7 +188,7 @@ def check_fields(names: Iterable[str]) -> None:
 
 
 def _refuse_choice(name: str, value: Any) -> None:
-    order = [str(item).lower() if item is None else repr(item) for item in FIELDS[name].metadata["order"]]
+    order = [str(item).lower() if item is None else repr(item) for item in FIELDS[name].metadata["allowed"]]
     raise InputError(f"Spec.{name} must be one of {', '.join(order)}. Received: {value!r}.")
 
 

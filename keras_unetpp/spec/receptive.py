@@ -38,17 +38,17 @@ def receptive_radius(spec: Spec, level: Level = None) -> int:
     rows = plan(spec, level)
     spans: dict[str, tuple[Span, ...]] = {}
     for row in rows:
-        spans[row.name] = tuple(_span(row, cell, spans, spec.depth) for cell in range(2 ** (spec.depth - row.resolution)))
+        cells = range(spec.divisor // 2**row.resolution)
+        spans[row.name] = tuple(_span(row, cell, spans, spec.divisor) for cell in cells)
     outputs = [spans[row.name] for row in rows if row.resolution == 0]
     return max(max(pixel - first, last - pixel) for out in outputs for pixel, (first, last) in enumerate(out))
 
 
-def _span(row: Row, cell: int, spans: dict[str, tuple[Span, ...]], depth: int) -> Span:
-    """First and last input pixel that a cell depends on; a row's spans repeat, shifted, every 2^depth pixels."""
+def _span(row: Row, cell: int, spans: dict[str, tuple[Span, ...]], period: int) -> Span:
+    """First and last input pixel that a cell depends on; the spans of a row repeat, shifted, every `period` pixels."""
     if not row.reads:
         return cell, cell
     first, last = _SOURCES[row.kind](cell, row.kernel) if row.kind in _SOURCES else (cell, cell)
-    period = 2**depth
     ends = []
     for source in row.reads:
         (low_block, low), (high_block, high) = (divmod(end, len(spans[source])) for end in (first, last))

@@ -92,5 +92,5 @@ def draw(topology: str, depth: int, filters: tuple[int, ...]) -> str:
     for row in range(depth + 1):
         cells = [Node(row, column) for column in range(depth + 1 - row)]
         text = "".join(f"{cell.name if cell in present else '.':7}" for cell in cells)
-        lines.append(f"{' ' * (3 * row) + text:{7 * (depth + 1) + 4}}{filters[row]} filters")
+        lines.append(f"{' ' * (3 * row) + text:{7 * (depth + 1) + 2}}{filters[row]} filters")
     return "\n".join(lines)

@@ -106,4 +106,6 @@ def _save(model: keras.Model, path: Path) -> None:
 def _read(path: Path) -> list[Row]:
     with open(path, newline="", encoding="utf-8") as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
-    return [{name: float(value) for name, value in row.items() if value} for row in rows]
+    return [
+        {name: int(value) if name == "epoch" else float(value) for name, value in row.items() if value} for row in rows
+    ]

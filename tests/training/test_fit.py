@@ -35,7 +35,8 @@ def test_a_run_learns_and_leaves_everything_in_its_folder(disk_folder, tmp_path,
     rows = fit(tiny(), disk_folder, out, epochs=12, learning_rate=0.02, val_every=4, **TINY)
     assert [row["epoch"] for row in rows] == list(range(1, 13))
     assert [row["epoch"] for row in rows if "val_L2_iou" in row] == [4, 8, 12]
-    assert rows[-1]["loss"] < 0.7 * rows[0]["loss"]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["val_L1_iou"] > 0.6
     assert {path.name for path in out.iterdir()} >= {"run.json", "log.csv", "last.keras", "best.keras", "tensorboard"}
     assert [int(row["epoch"]) for row in log(out)] == list(range(1, 13))
     assert "12 epochs of 2 steps" in capsys.readouterr().err

@@ -1,0 +1,311 @@
+"""Spec: a value (equal, hashable, JSON both ways), its presets, and the text of each of its errors."""
+
+import copy
+import json
+import pickle
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from keras_unetpp.errors import InputError
+from keras_unetpp.spec import PRESETS, Spec
+from keras_unetpp.spec.fields import ACTIVATIONS, FIELDS, check_sides
+
+SHAPE = (64, 64, 3)
+NOT_DEFAULT = {
+    "input_shape": (16, None, 8, 2),
+    "classes": 5,
+    "topology": "unet+",
+    "depth": 3,
+    "filters": (4, 8, 12, 20),
+    "block": "preact",
+    "decoder_block": "conv",
+    "norm": "group",
+    "norm_groups": 4,
+    "norm_epsilon": 1e-3,
+    "norm_momentum": 0.99,
+    "activation": "silu",
+    "dropout": 0.25,
+    "up": "nearest",
+    "up_kernel": 3,
+    "normalization": "standardize",
+    "deep_supervision": False,
+    "head": "preact",
+    "head_kernel": 3,
+    "head_activation": "linear",
+}
+
+
+def test_defaults():
+    spec = Spec()
+    assert spec.input_shape == (None, None, 3)
+    assert (spec.topology, spec.depth, spec.filters) == ("unet++", 4, (32, 64, 128, 256, 512))
+    assert (spec.rank, spec.channels, spec.sides, spec.divisor, spec.levels) == (2, 3, (None, None), 16, (1, 2, 3, 4))
+
+
+def test_volume():
+    spec = Spec((8, 16, 32, 1), depth=3)
+    assert (spec.rank, spec.channels, spec.sides, spec.divisor) == (3, 1, (8, 16, 32), 8)
+
+
+def test_frozen():
+    with pytest.raises(FrozenInstanceError):
+        Spec().depth = 2
+
+
+def test_equal_by_value():
+    assert Spec(SHAPE, width=8) == Spec(list(SHAPE), filters=[8, 16, 32, 64, 128])
+    assert hash(Spec(SHAPE, width=8)) == hash(Spec(list(SHAPE), filters=[8, 16, 32, 64, 128]))
+    assert Spec(SHAPE) != Spec(SHAPE, classes=2)
+    assert {Spec(SHAPE), Spec(SHAPE)} == {Spec(SHAPE)}
+
+
+def test_every_field_has_help_and_is_in_the_round_trip():
+    assert set(NOT_DEFAULT) == set(FIELDS)
+    assert all(item.metadata["help"] for item in FIELDS.values())
+
+
+@pytest.mark.parametrize("spec", [Spec(), Spec(**NOT_DEFAULT), *map(Spec.preset, PRESETS)])
+def test_round_trips(spec):
+    assert Spec.from_json(spec.to_json()) == spec
+    assert Spec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert pickle.loads(pickle.dumps(spec)) == copy.deepcopy(spec) == replace(spec) == spec
+
+
+def test_json_holds_every_field_and_nothing_else():
+    values = json.loads(Spec(**NOT_DEFAULT).to_json())
+    assert values == {key: list(value) if isinstance(value, tuple) else value for key, value in NOT_DEFAULT.items()}
+
+
+def test_json_may_leave_defaults_out():
+    assert Spec.from_json('{"input_shape": [64, 64, 3], "width": 8}') == Spec(SHAPE, width=8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "filters"),
+    [
+        ({}, (4, 8, 10, 12)),
+        ({"depth": 1}, (4, 8)),
+        ({"depth": 5}, (4, 8, 10, 12, 24, 48)),
+        ({"width": 3}, (3, 6, 12, 24)),
+        ({"width": 3, "depth": 1}, (3, 6)),
+        ({"filters": (1, 1), "depth": 1}, (1, 1)),
+        ({"classes": 9}, (4, 8, 10, 12)),
+    ],
+)
+def test_replace(changes, filters):
+    spec = Spec(SHAPE, depth=3, filters=(4, 8, 10, 12))
+    changed = spec.replace(**changes)
+    assert changed.filters == filters
+    assert all(getattr(changed, name) == value for name, value in changes.items() if name != "width")
+    assert spec == Spec(SHAPE, depth=3, filters=(4, 8, 10, 12))
+
+
+@pytest.mark.parametrize(
+    ("name", "filters", "topology", "deep_supervision"),
+    [
+        ("unet", (32, 64, 128, 256, 512), "unet", False),
+        ("wide_unet", (35, 70, 140, 280, 560), "unet", False),
+        ("unet_e", (32, 64, 128, 256, 512), "unet_e", True),
+        ("unet+", (32, 64, 128, 256, 512), "unet+", True),
+        ("unet++", (32, 64, 128, 256, 512), "unet++", True),
+        ("reference", (64, 128, 256, 512, 1024), "unet++", True),
+    ],
+)
+def test_presets(name, filters, topology, deep_supervision):
+    spec = Spec.preset(name)
+    assert (spec.filters, spec.topology, spec.deep_supervision) == (filters, topology, deep_supervision)
+
+
+def test_preset_table_is_the_tested_one():
+    assert list(PRESETS) == ["unet", "wide_unet", "unet_e", "unet+", "unet++", "reference"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "filters"),
+    [
+        ({"depth": 2}, (64, 128, 256)),
+        ({"width": 4}, (4, 8, 16, 32, 64)),
+        ({"filters": (4, 5, 6, 7, 8)}, (4, 5, 6, 7, 8)),
+        ({"filters": (4, 5), "depth": 1}, (4, 5)),
+    ],
+)
+def test_preset_with_changes(changes, filters):
+    spec = Spec.preset("reference", **changes)
+    assert (spec.filters, spec.up_kernel, spec.head_activation) == (filters, 4, "linear")
+
+
+@pytest.mark.parametrize("topology", ["unet_e", "unet+", "unet++"])
+def test_at_level(topology):
+    level = Spec(SHAPE, topology=topology, filters=(3, 4, 5, 6, 7)).at_level(2)
+    assert level == Spec(
+        SHAPE, topology="unet" if topology == "unet_e" else topology, depth=2, filters=(3, 4, 5), deep_supervision=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("classes", "head_activation", "expected"),
+    [(1, "auto", "sigmoid"), (3, "auto", "softmax"), (3, "sigmoid", "sigmoid"), (1, "linear", "linear")],
+)
+def test_output_activation(classes, head_activation, expected):
+    assert Spec(SHAPE, classes=classes, head_activation=head_activation).output_activation == expected
+
+
+NAMES = ", ".join((*FIELDS, "width"))
+ERRORS = [
+    ({"input_shape": 64}, "Spec.input_shape must be a tuple or list. Received: 64."),
+    *(
+        (
+            {"input_shape": shape},
+            "Spec.input_shape must be (height, width, channels) or (depth, height, width, channels), positive whole"
+            f" numbers; sides may be None, channels may not. Received: {shape!r}.",
+        )
+        for shape in [(64, 64), (64, 64, None), (64, 0, 3), (64, -16, 3), (64.0, 64, 3), ("64", 64, 3), (8,) * 5]
+    ),
+    (
+        {"input_shape": (100, 128, 3)},
+        "Every side must be a multiple of 2^depth = 16. Received: (100, 128). Pad to (112, 128), use a smaller depth,"
+        " or call segment(), which pads and crops by itself.",
+    ),
+    (
+        {"input_shape": (None, 30, 3), "depth": 3},
+        "Every side must be a multiple of 2^depth = 8. Received: (None, 30). Pad to (None, 32), use a smaller depth,"
+        " or call segment(), which pads and crops by itself.",
+    ),
+    ({"depth": 0}, "Spec.depth must be a whole number from 1 to 6. Received: 0."),
+    ({"depth": 7}, "Spec.depth must be a whole number from 1 to 6. Received: 7."),
+    ({"depth": True}, "Spec.depth must be a whole number from 1 to 6. Received: True."),
+    ({"depth": "4"}, "Spec.depth must be a whole number from 1 to 6. Received: '4'."),
+    ({"classes": 0}, "Spec.classes must be a whole number from 1 to 65536. Received: 0."),
+    ({"classes": 1.0}, "Spec.classes must be a whole number from 1 to 65536. Received: 1.0."),
+    ({"width": 0}, "Spec.width must be a whole number from 1 to 65536. Received: 0."),
+    ({"width": 8, "filters": (1, 2)}, "Give Spec filters or width, not both. Received: filters=(1, 2), width=8."),
+    ({"filters": 8}, "Spec.filters must be a tuple or list. Received: 8."),
+    (
+        {"filters": (8, 16), "depth": 2},
+        "Spec.filters must be depth + 1 = 3 positive whole numbers, one a row. Received: (8, 16).",
+    ),
+    (
+        {"filters": (8, 0), "depth": 1},
+        "Spec.filters must be depth + 1 = 2 positive whole numbers, one a row. Received: (8, 0).",
+    ),
+    ({"topology": "unet3+"}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: 'unet3+'."),
+    ({"topology": ["unet"]}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: ['unet']."),
+    ({"block": "residual"}, "Spec.block must be one of 'conv', 'preact'. Received: 'residual'."),
+    ({"block": None}, "Spec.block must be one of 'conv', 'preact'. Received: None."),
+    ({"decoder_block": "x"}, "Spec.decoder_block must be one of none, 'conv', 'preact'. Received: 'x'."),
+    ({"norm": "BN"}, "Spec.norm must be one of 'none', 'batch', 'group', 'instance', 'layer'. Received: 'BN'."),
+    ({"norm_groups": 0}, "Spec.norm_groups must be a whole number from 1 to 65536. Received: 0."),
+    (
+        {"norm": "group", "norm_groups": 3, "width": 8, "depth": 1},
+        "Spec.norm_groups must divide all filters. Received: norm_groups=3, (8, 16).",
+    ),
+    ({"norm_epsilon": -1e-5}, "Spec.norm_epsilon must be a number from 0.0 to 1.0. Received: -1e-05."),
+    ({"norm_epsilon": float("nan")}, "Spec.norm_epsilon must be a number from 0.0 to 1.0. Received: nan."),
+    ({"norm_momentum": "0.9"}, "Spec.norm_momentum must be a number from 0.0 to 1.0. Received: '0.9'."),
+    (
+        {"activation": "ReLU"},
+        f"Spec.activation must be one of {', '.join(map(repr, ACTIVATIONS))}. Received: 'ReLU'.",
+    ),
+    ({"dropout": 1}, "Spec.dropout must be a number from 0.0 to 0.95. Received: 1."),
+    ({"dropout": True}, "Spec.dropout must be a number from 0.0 to 0.95. Received: True."),
+    ({"up": "pixel"}, "Spec.up must be one of 'transpose', 'nearest', 'bilinear'. Received: 'pixel'."),
+    (
+        {"up": "bilinear", "input_shape": (16, 16, 16, 1)},
+        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest'.",
+    ),
+    ({"up_kernel": 1}, "Spec.up_kernel must be a whole number from 2 to 16. Received: 1."),
+    (
+        {"normalization": "imagenet"},
+        "Spec.normalization must be one of 'none', 'rescale', 'standardize'. Received: 'imagenet'.",
+    ),
+    ({"deep_supervision": 1}, "Spec.deep_supervision must be True or False. Received: 1."),
+    ({"head": "dense"}, "Spec.head must be one of 'conv', 'preact'. Received: 'dense'."),
+    ({"head_kernel": 2}, "Spec.head_kernel must be odd. Received: 2."),
+    ({"head_kernel": 17}, "Spec.head_kernel must be a whole number from 1 to 15. Received: 17."),
+    (
+        {"head_activation": "tanh"},
+        "Spec.head_activation must be one of 'auto', 'sigmoid', 'softmax', 'linear'. Received: 'tanh'.",
+    ),
+    (
+        {"head_activation": "softmax"},
+        "Spec.head_activation='softmax' over one class is always 1. Use 'sigmoid', or classes=2.",
+    ),
+    (
+        {"topology": "unet_e", "deep_supervision": False},
+        "Spec.topology='unet_e' needs deep_supervision=True: without the heads of L1..L(d-1) no loss reaches the"
+        " decoder nodes of those levels. Use topology='unet' for a single U-Net.",
+    ),
+    ({"topolgy": "unet"}, f"Spec has no field 'topolgy'. Did you mean 'topology'? Fields: {NAMES}."),
+    ({"filter": (1, 2)}, f"Spec has no field 'filter'. Did you mean 'filters'? Fields: {NAMES}."),
+    ({"zzz": 1}, f"Spec has no field 'zzz'. Fields: {NAMES}."),
+]
+
+
+@pytest.mark.parametrize(("values", "text"), ERRORS, ids=[str(values) for values, _ in ERRORS])
+def test_errors(values, text):
+    with pytest.raises(InputError) as caught:
+        Spec.from_dict(values)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(("values", "text"), ERRORS, ids=[str(values) for values, _ in ERRORS])
+def test_replace_raises_the_same(values, text):
+    if "filters" in values and "width" not in values and "depth" not in values:
+        values = {**values, "depth": 4}
+    with pytest.raises(InputError) as caught:
+        Spec().replace(**values)
+    assert str(caught.value) == text
+
+
+def test_every_field_has_an_error_test():
+    assert {name for values, _ in ERRORS for name in values} >= set(FIELDS)
+
+
+@pytest.mark.parametrize("depth", [10**9, 2.0, [2], None])
+def test_replace_refuses_any_depth_that_spec_refuses(depth):
+    with pytest.raises(InputError, match=r"^Spec\.depth must be a whole number from 1 to 6\. Received: "):
+        Spec().replace(depth=depth)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("unet+++", "Unknown preset 'unet+++'. Did you mean 'unet++'?"),
+        ("referense", "Unknown preset 'referense'. Did you mean 'reference'?"),
+        ("zzz", "Unknown preset 'zzz'."),
+    ],
+)
+def test_unknown_preset(name, text):
+    with pytest.raises(InputError) as caught:
+        Spec.preset(name)
+    assert str(caught.value) == f"{text} Presets: unet, wide_unet, unet_e, unet+, unet++, reference."
+
+
+@pytest.mark.parametrize("level", [0, 5, "mean", None])
+def test_at_level_names_the_levels(level):
+    with pytest.raises(InputError) as caught:
+        Spec().at_level(level)
+    assert str(caught.value) == f"This network has heads for level 1, 2, 3, 4. Received: {level!r}."
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("{", "A Spec is a JSON object; this text is not JSON: "),
+        ("[1, 2]", "A Spec is a JSON object. Received: '[1, 2]'."),
+        ('{"depht": 2}', "Spec has no field 'depht'. Did you mean 'depth'?"),
+    ],
+)
+def test_json_errors(text, start):
+    with pytest.raises(InputError) as caught:
+        Spec.from_json(text)
+    assert str(caught.value).startswith(start)
+
+
+def test_unet_e_of_depth_1_is_a_unet_and_needs_no_deep_supervision():
+    assert Spec(topology="unet_e", depth=1, deep_supervision=False).levels == (1,)
+
+
+def test_check_sides_accepts_multiples_and_unknown():
+    check_sides((32, None, 48), 16)

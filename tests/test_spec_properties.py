@@ -1,0 +1,87 @@
+"""Any valid Spec: what must hold for all of them, with Specs drawn by hypothesis."""
+
+import keras
+import numpy as np
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from keras_unetpp.graph.build import build
+from keras_unetpp.graph.heads import heads, select
+from keras_unetpp.spec import Spec, cost, node_costs, plan, receptive_radius
+from keras_unetpp.training.losses import CrossEntropy
+
+
+@st.composite
+def specs(draw):
+    """Small networks over every field; sides of 8..32 pixels, 8..16 in volumes."""
+    depth = draw(st.sampled_from([1, 1, 2, 2, 3]))
+    rank = draw(st.sampled_from([2, 2, 3]))
+    blocks = st.integers(-(-8 // 2**depth), (32 if rank == 2 else 16) // 2**depth)
+    classes = draw(st.integers(1, 3))
+    topology = draw(st.sampled_from(["unet", "unet_e", "unet+", "unet++"]))
+    return Spec(
+        (*(2**depth * draw(blocks) for _ in range(rank)), draw(st.integers(1, 4))),
+        classes=classes,
+        topology=topology,
+        depth=depth,
+        filters=tuple(2 * draw(st.integers(1, 4)) for _ in range(depth + 1)),
+        block=draw(st.sampled_from(["conv", "preact"])),
+        decoder_block=draw(st.sampled_from([None, "conv", "preact"])),
+        norm=draw(st.sampled_from(["none", "batch", "group", "instance", "layer"])),
+        norm_groups=draw(st.sampled_from([1, 2])),
+        norm_epsilon=draw(st.sampled_from([1e-5, 1e-3])),
+        norm_momentum=draw(st.sampled_from([0.9, 0.99])),
+        activation=draw(st.sampled_from(["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"])),
+        dropout=draw(st.sampled_from([0.0, 0.3])),
+        up=draw(st.sampled_from(["transpose", "nearest", *(["bilinear"] if rank == 2 else [])])),
+        up_kernel=draw(st.integers(2, 4)),
+        normalization=draw(st.sampled_from(["none", "rescale", "standardize"])),
+        deep_supervision=topology == "unet_e" or draw(st.booleans()),
+        head=draw(st.sampled_from(["conv", "preact"])),
+        head_kernel=draw(st.sampled_from([1, 3])),
+        head_activation=draw(st.sampled_from(["auto", "sigmoid", "linear", *(["softmax"] if classes > 1 else [])])),
+    )
+
+
+@given(specs())
+@settings(max_examples=200, derandomize=True, deadline=None)
+def test_on_paper(spec):
+    assert Spec.from_json(spec.to_json()) == spec
+    assert hash(Spec.from_dict(spec.to_dict())) == hash(spec)
+    assert spec.replace() == spec
+    whole = cost(spec)
+    assert whole.params == sum(part.params for part in node_costs(spec).values())
+    assert whole.macs == sum(part.macs for part in node_costs(spec).values())
+    for level in spec.levels:
+        assert cost(spec, level) == cost(spec.at_level(level))
+        assert receptive_radius(spec, level) == receptive_radius(spec.at_level(level))
+        assert {row.name for row in plan(spec, level)} <= {row.name for row in plan(spec)}
+    radii = [receptive_radius(spec, level) for level in spec.levels]
+    assert radii == sorted(set(radii))
+
+
+@given(specs(), st.integers(0, 2**31))
+@settings(max_examples=12, derandomize=True, deadline=None, phases=[Phase.generate])
+def test_built(tmp_path_factory, spec, seed):
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 255, (2, *spec.input_shape)).astype("float32")
+    y = rng.integers(0, max(spec.classes, 2), (2, *spec.sides))
+
+    model = build(spec)
+    assert model.count_params() == cost(spec).params
+    multi_label = spec.classes > 1 and spec.output_activation == "sigmoid"
+    loss = CrossEntropy(from_logits=spec.output_activation == "linear", multi_label=multi_label)
+    model.compile("sgd", loss, run_eagerly=True)
+    assert np.isfinite(model.train_on_batch(x, y)).all()
+
+    outputs = dict(zip(heads(model), keras.tree.flatten(model(x)), strict=True))
+    for level in spec.levels:
+        assert np.array_equal(select(model, level)(x), outputs[f"L{level}"])
+
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    assert loaded.spec == spec
+    assert all(np.array_equal(*pair) for pair in zip(keras.tree.flatten(loaded(x)), outputs.values(), strict=True))
