@@ -124,7 +124,7 @@ def _check_structure(model: keras.Model, preset: str) -> None:
     if other:
         raise InputError(
             f"load_torch() needs a model of preset {preset!r}. Received: {', '.join(other)}. Build it with"
-            f" build({spec.input_shape}, preset={preset!r}, ..), or see the free fields in load_torch's help."
+            f" build({spec.input_shape}, preset={preset!r}, ..), and see load_torch() for what may differ."
         )
 
 

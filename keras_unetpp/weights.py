@@ -144,11 +144,13 @@ def read(path: str | os.PathLike[str]) -> tuple[State, dict[str, Any]]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             about = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: a file is no mapping
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no mapping, has no iterator
     except OSError as error:
         raise type(error)(f"cannot read {path}: {error}") from error
     except (safetensors.SafetensorError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is cut off, damaged, or no safetensors file: {error}. Make or fetch it anew.") from error
+        raise InputError(
+            f"{path} is cut off, damaged, or no safetensors file ({error}). Write or fetch it again."
+        ) from error
     if about.get("format", FORMAT) > FORMAT:
         raise InputError(
             f"{path} has format {about['format']}; this keras_unetpp reads formats up to {FORMAT}. Upgrade it to"

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.graph.steady import steady
 from keras_unetpp.spec.fields import Spec, check_sides
 
 
@@ -23,6 +24,9 @@ class UNetPP(keras.Model):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        for layer in self.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                steady(layer)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Forward pass; a side that is known and no multiple of 2^depth is an error naming the padded size."""
