@@ -1,6 +1,9 @@
 """Prediction at any size: normalise the whole image, pad or tile it, run in batches, blend, crop back."""
 
+import itertools
 import math
+from collections.abc import Iterator
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +13,20 @@ import numpy as np
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.heads import divisor, head_activation, heads, select
+from keras_unetpp.graph.memory import bytes_per_pixel
 from keras_unetpp.images import read_image
 from keras_unetpp.progress import track
-from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.plan import Level
-from keras_unetpp.windows import Axis, axis, windows
+from keras_unetpp.windows import Axis, axis, check_tile, evened, windows
 
-MEMORY = 2**29
-"""Bytes of layer outputs that one pass may take, if the caller does not say."""
-TILE = 512
+MEMORY = 2**30
+"""Bytes that one batch may take, if the caller does not say."""
+TILE = 1024
+OVERLAP = 128
 MAX_BATCH = 16
-UNKNOWN_BYTES_PER_PIXEL = 4096
-"""Assumed for a model without a Spec, such as a pruned one loaded from a file."""
+OUTPUTS = ("probabilities", "mask")
+UNITS = {"bool": 255.0, "uint16": 1 / 257}
+"""Type of pixels -> factor to 0..255, as when reading files; all other types hold 0..255."""
 
 Heads = dict[str, np.ndarray]
 
@@ -32,143 +37,194 @@ def segment(model: keras.Model, image: np.ndarray | str | Path, level: Level = N
 
     Args:
         model: a model of this package, whole, pruned or loaded from a file.
-        image: pixel values 0..255, (height, width, channels), with a leading depth for volumes; the channel axis may
-            be missing for a 1-channel model; or the path of an image file.
+        image: (height, width, channels), with a leading depth for volumes; the channel axis may be missing for a
+            1-channel model. Pixel values 0..255, but 0..65535 in uint16 and False/True in bool, as in image files.
+            Or the path of an image file.
         level: 1..d, or "mean" for the heads' average (accurate mode); default the deepest.
         output: "probabilities", or "mask".
-        threshold: of the mask, where classes do not exclude each other.
+        threshold: of the mask, 0..1, where classes do not exclude each other.
         progress: show a progress bar for work of many tiles.
         options: of `Predictor`. For many images, make one `Predictor` and call it.
 
     Returns:
         Probabilities (*sides, classes) float32. Or the mask, uint8: (*sides) of 0/1 for one class, (*sides) of class
-        ids, or (*sides, classes) of 0/1 for classes that do not exclude each other.
+        ids (uint16 from 257 classes on), or (*sides, classes) of 0/1 for classes that do not exclude each other.
 
     Raises:
-        InputError: naming what does not fit: shape, channels, NaN pixels, level, tile.
+        InputError: naming what does not fit: shape, channels, NaN pixels, level, output, threshold, tile, overlap.
     """
-    if output not in ("probabilities", "mask"):
-        raise InputError(f"output must be 'probabilities' or 'mask'. Received: {output!r}.")
-    predictor = Predictor(select(model, level), spec=getattr(model, "spec", None), **options)
+    check_output(output, threshold)
+    predictor = Predictor(select(model, level), **options)
     (probabilities,) = predictor(image, progress=progress).values()
     return probabilities if output == "probabilities" else predictor.mask(probabilities, threshold)
+
+
+def check_output(output: str, threshold: float) -> None:
+    """Raise `InputError` unless `output` and `threshold` are what `segment` takes."""
+    if output not in OUTPUTS:
+        raise InputError(f"output must be 'probabilities' or 'mask'. Received: {output!r}.")
+    if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
+        raise InputError(f"threshold must be a number from 0 to 1. Received: {threshold!r}.")
 
 
 class Predictor:
     """A model made ready once for many images of any size: image in, probabilities of every head out.
 
-    Normalisation per image sees the whole image, and tiles start at multiples of 2^depth. So a pixel whose receptive
-    field lies inside its tiles gets what the untiled image would give.
+    Per-image normalisation of the pixels sees the whole image, and tiles start at multiples of 2^depth. So where tiles
+    overlap by at least 4 receptive radii, the result is that of the untiled image; with less, tiles are blended where
+    they see most. `group` and `instance` normalisation inside the network see one tile only.
 
     Args:
         model: any model of this package; `graph.heads.select` picks a level.
-        spec: what it was built from, to tell how much memory it takes; default the model's own.
         tile: side of a tile in pixels, or one per side. Default: no tiles where the whole image fits `memory`, else
-            as large as fits, at most 512.
-        overlap: pixels shared by neighbouring tiles; default a quarter of the tile.
-        memory: bytes that the layer outputs of one batch may take.
+            as large as fits, at most 1024, and no larger than as many tiles need. A model of fixed sides has its own.
+        overlap: pixels shared by neighbouring tiles, at least; default a quarter of the tile, at most 128.
+        memory: bytes that running one batch may take, the model and the image itself aside. Where even the smallest
+            tile takes more, it is used all the same.
+
+    Raises:
+        InputError: tile, overlap or memory out of range; no model of this package.
     """
 
-    def __init__(self, model: keras.Model, spec: Any = None, *, tile: int | tuple[int, ...] | None = None,
-                 overlap: int | None = None, memory: int = MEMORY) -> None:  # fmt: skip
-        self.spec = spec or getattr(model, "spec", None)
-        self.names = tuple(heads(model))
+    def __init__(self, model: keras.Model, *, tile: int | tuple[int, ...] | None = None, overlap: int | None = None,
+                 memory: float = MEMORY) -> None:  # fmt: skip
+        outputs = heads(model)
+        self.names = tuple(outputs)
         self.channels = int(model.inputs[0].shape[-1])
         self.sides: tuple[int | None, ...] = tuple(model.inputs[0].shape[1:-1])
-        self.classes = int(next(iter(heads(model).values())).shape[-1])
+        self.classes = int(outputs[self.names[0]].shape[-1])
         self.divisor = divisor(model)
-        self.activation = head_activation(model)
-        self.tile, self.overlap, self.memory = tile, overlap, memory
-        self._normalization = next((layer for layer in model.layers if layer.name == "normalization"), None)
-        start = model.inputs[0] if self._normalization is None else self._normalization.output
-        self._run = compiled(keras.Model(start, model.output))
+        activation = head_activation(model)
+        self.exclusive = activation == "softmax" or (activation == "linear" and self.classes > 1)
+        self.overlap, self.memory = overlap, memory
+        self.tile = self._checked(tile)
+        self._bytes_per_pixel = bytes_per_pixel(model)
+        self._standardize = _standardization(model)
+        if activation == "linear":
+            to_probabilities = keras.layers.Activation("softmax" if self.exclusive else "sigmoid", dtype="float32")
+            outputs = {name: to_probabilities(logits) for name, logits in outputs.items()}
+        start = model.inputs[0] if self._standardize is None else self._standardize.output
+        self._run = compiled(keras.Model(start, outputs))
 
     def __call__(self, image: np.ndarray | str | Path, progress: bool = False) -> Heads:
-        """Probabilities of each head, (*sides, classes) float32, for one image or image file."""
+        """Probabilities of each head, (*sides, classes) float32, for one image or image file; see `segment`."""
         pixels = self.read(image)
-        sides = pixels.shape[:-1]
-        if self._normalization is not None:
-            pixels = keras.ops.convert_to_numpy(self._normalization(pixels[None]))[0]
-        axes, batch = self._layout(sides)
-        whole = tuple(one.starts[-1] + one.weights.shape[1] for one in axes)
-        margins = [
-            ((full - side) // 2, full - side - (full - side) // 2) for full, side in zip(whole, sides, strict=True)
-        ]
-        pixels = np.pad(pixels, [*margins, (0, 0)], mode="reflect")
-        result = self._blend(pixels, axes, batch, progress)
-        inner = tuple(slice(low, low + side) for (low, _), side in zip(margins, sides, strict=True))
-        return {name: value[inner] for name, value in result.items()}
+        center, scale = self._scaling(pixels)
+        axes = self._axes(pixels.shape[:-1])
+        missing = [one.length - side for one, side in zip(axes, pixels.shape, strict=False)]
+        inner = tuple(slice(more // 2, more // 2 + side) for more, side in zip(missing, pixels.shape, strict=False))
+        if any(missing):
+            pixels = np.pad(pixels, [*((more // 2, more - more // 2) for more in missing), (0, 0)], mode="reflect")
+        result: Heads = {}
+        for slices, weight, outputs in self._tiles(pixels, center, scale, axes, progress):
+            for name in self.names:
+                if name not in result:
+                    result[name] = np.zeros((*pixels.shape[:-1], self.classes), np.float32)
+                result[name][slices] += weight * outputs[name]
+        return {name: total[inner] for name, total in result.items()}
 
     def read(self, image: np.ndarray | str | Path) -> np.ndarray:
-        """The image as float32 (*sides, channels), checked against the model."""
+        """The image as (*sides, channels) in a type of its own, checked against the model."""
         rank = len(self.sides)
         if isinstance(image, (str, Path)):
-            image = read_image(image, self.channels, rank)
-        pixels = np.asarray(image, "float32")
+            return read_image(image, self.channels, rank)
+        pixels = np.asarray(image)
         if pixels.ndim == rank and self.channels == 1:
             pixels = pixels[..., None]
         if pixels.ndim != rank + 1 or pixels.shape[-1] != self.channels or 0 in pixels.shape:
             wanted = ("height, width", "depth, height, width")[rank - 2]
-            raise InputError(f"An image must be ({wanted}, {self.channels}). Received an array {np.shape(image)}.")
-        if not np.isfinite(pixels).all():
+            raise InputError(
+                f"This model takes one image at a time, ({wanted}, {self.channels}). Received: {np.shape(image)}."
+                " Index a batch; add, drop or repeat channels to fit."
+            )
+        if pixels.dtype.kind not in "buif":
+            raise InputError(f"An image must hold real numbers. Received: dtype {pixels.dtype}.")
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             raise InputError("An image must not hold NaN or infinite pixels. Replace them, for example by the mean.")
         return pixels
 
     def mask(self, probabilities: np.ndarray, threshold: float = 0.5) -> np.ndarray:
         """Probabilities -> the mask described in `segment`."""
-        if self.activation == "softmax" or (self.activation == "linear" and probabilities.shape[-1] > 1):
-            return probabilities.argmax(-1).astype(np.uint8 if probabilities.shape[-1] <= 256 else np.uint16)
+        if self.exclusive:
+            return probabilities.argmax(-1).astype(np.uint8 if self.classes <= 256 else np.uint16)
         mask = (probabilities > threshold).astype(np.uint8)
-        return mask[..., 0] if mask.shape[-1] == 1 else mask
+        return mask[..., 0] if self.classes == 1 else mask
 
-    def _layout(self, sides: tuple[int, ...]) -> tuple[tuple[Axis, ...], int]:
-        """Tiles along each side, and how many run at once."""
-        padded = tuple(-(-side // self.divisor) * self.divisor for side in sides)
-        tiles = self._tiles(padded)
-        padded = tuple(max(side, tile) for side, tile in zip(padded, tiles, strict=True)) if any(self.sides) else padded
-        tiles = tuple(map(min, tiles, padded))
-        axes = tuple(
-            axis(
-                side, tile, tile // 4 if self.overlap is None else min(self.overlap, tile - self.divisor), self.divisor
-            )
-            for side, tile in zip(padded, tiles, strict=True)
-        )
-        return axes, max(1, min(MAX_BATCH, self.memory // self._bytes(tiles)))
+    def _checked(self, tile: Any) -> tuple[int | None, ...]:
+        """Sides of a tile: the model's own where fixed, else the caller's, else None."""
+        if not isinstance(self.memory, Real) or not self.memory > 0:
+            raise InputError(f"memory must be a positive number of bytes. Received: {self.memory!r}.")
+        if self.overlap is not None and (not isinstance(self.overlap, (int, np.integer)) or self.overlap < 0):
+            raise InputError(f"overlap must be a whole number of pixels, 0 or more. Received: {self.overlap!r}.")
+        rank = len(self.sides)
+        asked = tuple(tile) if isinstance(tile, (tuple, list)) else (tile,) * rank
+        if len(asked) != rank:
+            raise InputError(f"tile must be one side in pixels, or {rank}. Received: {tile!r}.")
+        for fixed, side in zip(self.sides, asked, strict=True):
+            if None not in (fixed, side) and fixed != side:
+                raise InputError(f"This model takes tiles of {self.sides} pixels only. Received: tile={tile!r}.")
+            if fixed or side is not None:
+                check_tile(fixed or side, self.overlap or 0, self.divisor)
+        return tuple(fixed or side for fixed, side in zip(self.sides, asked, strict=True))
 
-    def _tiles(self, padded: tuple[int, ...]) -> tuple[int, ...]:
-        if any(self.sides):
-            return tuple(side or own for side, own in zip(self.sides, padded, strict=True))
-        if self.tile is not None:
-            return (self.tile,) * len(padded) if isinstance(self.tile, int) else tuple(self.tile)
-        if self._bytes(padded) <= self.memory:
-            return padded
-        tile = max(TILE // self.divisor, 1) * self.divisor
-        while tile > self.divisor and self._bytes((tile,) * len(padded)) > self.memory:
-            tile -= self.divisor
-        return (tile,) * len(padded)
+    def _scaling(self, pixels: np.ndarray) -> tuple[float, float]:
+        """Centre and scale such that the network's input is (pixels - centre) * scale.
 
-    def _bytes(self, sides: tuple[int, ...]) -> int:
-        if self.spec is None:
-            return UNKNOWN_BYTES_PER_PIXEL * math.prod(sides)
-        return int(cost(self.spec, size=sides).activation_bytes or 0)
+        That of `normalization="standardize"`, which must see the whole image, is computed here in float64, a slice at
+        a time, for Keras' layer would hold several copies of a large image; one that works pixel by pixel stays in
+        the network.
+        """
+        unit = UNITS.get(pixels.dtype.name, 1.0)
+        if self._standardize is None:
+            return 0.0, unit
+        mean = sum(part.sum(dtype=np.float64) for part in pixels) / pixels.size
+        squares = (np.square(np.subtract(part, mean, dtype=np.float64)).sum() for part in pixels)
+        variance = unit**2 * sum(squares) / pixels.size
+        return mean, unit / math.sqrt(variance + self._standardize.epsilon)
 
-    def _blend(self, pixels: np.ndarray, axes: tuple[Axis, ...], batch: int, progress: bool) -> Heads:
-        """Weighted sum of all tiles' outputs."""
-        work = list(windows(axes))
-        result: Heads = {}
-        groups = [work[first : first + batch] for first in range(0, len(work), batch)]
-        for group in track(groups, "tiles", progress and len(work) > 1):
-            outputs = self._run(np.stack([pixels[slices] for slices, _ in group]))
-            named = outputs if isinstance(outputs, dict) else {self.names[0]: outputs}
-            for name, values in named.items():
-                total = result.setdefault(name, np.zeros((*pixels.shape[:-1], values.shape[-1]), np.float32))
-                for (slices, weight), value in zip(group, values, strict=True):
-                    total[slices] += weight * self._probabilities(value)
-        return result
+    def _axes(self, sides: tuple[int, ...]) -> tuple[Axis, ...]:
+        """Tiles along each side of an image."""
+        step = self.divisor
+        padded = [max(-(-side // step) * step, fixed or 0) for side, fixed in zip(sides, self.sides, strict=True)]
+        least = step - -(self.overlap or 0) // step * step
 
-    def _probabilities(self, value: np.ndarray) -> np.ndarray:
-        """Heads that give logits: sigmoid of one class, softmax of several."""
-        if self.activation != "linear":
-            return value
-        function = keras.ops.sigmoid if value.shape[-1] == 1 else keras.ops.softmax
-        return keras.ops.convert_to_numpy(function(value))
+        def tiles(limit: int) -> list[int]:
+            return [asked or min(limit, side) for asked, side in zip(self.tile, padded, strict=True)]
+
+        limits = (max(padded), *range(TILE // step * step, least, -step))
+        limit = next((one for one in limits if self._bytes(tiles(one)) <= self.memory), least)
+        axes = []
+        for side, tile, asked in zip(padded, tiles(limit), self.tile, strict=True):
+            if side <= tile:
+                axes.append(axis(side, side, 0, step))
+                continue
+            overlap = min(tile // 4, OVERLAP, tile - step) if self.overlap is None else self.overlap
+            axes.append(axis(side, asked or evened(side, tile, overlap, step), overlap, step))
+        return tuple(axes)
+
+    def _bytes(self, sides: list[int]) -> float:
+        return self._bytes_per_pixel * math.prod(sides)
+
+    def _tiles(self, pixels: np.ndarray, center: float, scale: float, axes: tuple[Axis, ...],
+               progress: bool) -> Iterator[tuple[tuple[slice, ...], np.ndarray, Heads]]:  # fmt: skip
+        """Every tile's slices, weights and outputs, run in batches."""
+        size = int(min(MAX_BATCH, max(1, self.memory // self._bytes([one.tile for one in axes]))))
+        count = math.ceil(math.prod(len(one.starts) for one in axes) / size)
+        for group in track(_batches(windows(axes), size), "tiles", progress and count > 1, count):
+            batch = np.stack([pixels[slices] for slices, _ in group]).astype(np.float32)
+            batch -= center
+            batch *= scale
+            outputs = self._run(batch)
+            for index, (slices, weight) in enumerate(group):
+                yield slices, weight, {name: value[index] for name, value in outputs.items()}
+
+
+def _standardization(model: keras.Model) -> Any:
+    """The layer that normalises by the whole image, if the model has one."""
+    own = (layer for layer in model.layers if layer.name == "normalization")
+    return next((layer for layer in own if isinstance(layer, keras.layers.LayerNormalization)), None)
+
+
+def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while group := list(itertools.islice(items, size)):
+        yield group

@@ -42,8 +42,8 @@ def picture(*shape, seed=0):
 
 def keras_output(model, image):
     """What Keras itself gives for one image, by head."""
-    output = model.predict(image[None].astype("float32"), verbose=0)
-    return {name: value[0] for name, value in (output if isinstance(output, dict) else {"one": output}).items()}
+    output = model(image[None].astype("float32"), training=False)
+    return {name: keras.ops.convert_to_numpy(value)[0] for name, value in output.items()}
 
 
 def difference(found, expected):
@@ -77,7 +77,7 @@ def test_other_sizes_are_padded_by_reflection_and_cropped(model, predictor, side
 
 @pytest.mark.parametrize("fields", [{"up": "transpose"}, {"up": "bilinear", "block": "preact", "norm": "layer"}])
 def test_tiles_give_the_whole_image_where_overlap_is_four_receptive_radii(fields):
-    model = shaken((None, None, 3), width=4, depth=2, normalization="standardize", **fields)
+    model = shaken((None, None, 3), width=2, depth=2, normalization="standardize", **fields)
     radius = receptive_radius(model.spec)
     image = picture(45 + 8 * radius, 61 + 8 * radius, 3)
     tiled = Predictor(model, tile=-(-5 * radius // 4) * 4, overlap=4 * radius)
@@ -154,11 +154,17 @@ def test_types_of_pixels(model, predictor):
 def test_grey_images_need_no_channel_axis_and_files_do(tmp_path):
     model = shaken((None, None, 1), width=4, depth=1)
     grey = picture(9, 12)
-    assert np.array_equal(segment(model, grey), segment(model, grey[..., None]))
+    deep = grey.astype(np.uint16) * 257
     write_png(tmp_path / "grey.png", grey)
-    write_png(tmp_path / "deep.png", grey.astype(np.uint16) * 257)
-    assert np.array_equal(segment(model, tmp_path / "grey.png"), segment(model, grey))
-    assert np.array_equal(segment(model, str(tmp_path / "deep.png")), segment(model, grey.astype(np.uint16) * 257))
+    write_png(tmp_path / "deep.png", deep)
+    predict = Predictor(model)
+    for one, other in (
+        (grey, grey[..., None]),
+        (grey, tmp_path / "grey.png"),
+        (deep, str(tmp_path / "deep.png")),
+        (grey, deep),
+    ):
+        assert difference(predict(one), predict(other)) < 1e-6
 
 
 def test_levels(model, predictor):
@@ -183,9 +189,10 @@ def test_pruned_and_reloaded_models(model, tmp_path, level):
 
 def test_classes_that_exclude_each_other():
     model, image = shaken((None, None, 3), classes=4, width=4, depth=1), picture(9, 15, 3)
-    probabilities = segment(model, image)
+    predict = Predictor(model)
+    probabilities = predict(image)["L1"]
     np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
-    mask = segment(model, image, output="mask")
+    mask = predict.mask(probabilities)
     assert mask.dtype == np.uint8
     assert np.array_equal(mask, probabilities.argmax(-1))
 
@@ -220,10 +227,10 @@ def test_heads_of_logits_give_probabilities(classes, activation):
     fields = {"input_shape": (None, None, 3), "classes": classes, "width": 4, "depth": 1}
     known, logits = shaken(**fields, head_activation=activation), shaken(**fields, head_activation="linear")
     logits.set_weights(known.get_weights())
-    image = picture(12, 40, 3)
-    for options in ({}, {"tile": 16}):
-        assert np.abs(segment(logits, image, **options) - segment(known, image, **options)).max() < 1e-6
-    assert np.array_equal(segment(logits, image, output="mask"), segment(known, image, output="mask"))
+    one, other = Predictor(known, tile=16), Predictor(logits, tile=16)
+    expected, found = (predict(picture(12, 40, 3))["L1"] for predict in (one, other))
+    assert np.abs(found - expected).max() < 1e-6
+    assert np.array_equal(other.mask(found), one.mask(expected))
 
 
 def test_tiles_fit_the_memory(model):
@@ -327,5 +334,5 @@ def test_a_model_of_another_package():
     image = keras.Input((8, 8, 3))
     other = keras.Model(image, layers.Conv2D(1, 1)(image), name="other")
     with pytest.raises(InputError) as error:
-        segment(other, IMAGE)
+        Predictor(other)
     assert str(error.value) == "This is no model of keras_unetpp: no layer of 'other' is named x_0_0_... ."

@@ -28,7 +28,8 @@ def _tensorflow(model: keras.Model) -> Callable[[np.ndarray], Any]:
 
     # Keras 3.15 cannot trace bilinear up-sampling of unknown sides.
     any_size = all(getattr(layer, "interpolation", "nearest") == "nearest" for layer in model.layers)
-    signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32)] if any_size else None
+    shape = (None, *(None for _ in model.inputs[0].shape[1:-1]), model.inputs[0].shape[-1])
+    signature = [tf.TensorSpec(shape, tf.float32)] if any_size else None
     return tf.function(lambda x: model(x, training=False), input_signature=signature, autograph=False)
 
 

@@ -24,11 +24,12 @@ def select(model: keras.Model, level: Level = None) -> keras.Model:
 
     Args:
         model: with one output or several.
-        level: 1..d; "mean", the heads' average; None, the deepest that there is.
+        level: 1..d; "mean", the heads' average (of logits, where heads give logits); None, the deepest there is.
 
     Raises:
         InputError: if the model has no head for that level.
     """
+    divisor(model)  # raises for a model that is none of ours
     own = heads(model)
     name = list(own)[-1] if level is None else head_name(level) if type(level) is int else level
     if name == MEAN and len(own) > 1:

@@ -122,11 +122,3 @@ def traces(*tail):
 def test_one_trace_serves_all_sizes():
     assert traces() == traces(keras.layers.UpSampling2D()) == 1
     assert traces(keras.layers.UpSampling2D(interpolation="bilinear")) == 2
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow only")
-def test_fixed_sides_are_kept():
-    run = compiled(build((4, 6, 3), width=2, depth=1))
-    assert run(batch(2, 4, 6))["L1"].shape == (2, 4, 6, 1)
-    with pytest.raises(TypeError, match=r"\(None, 4, 6, 3\)"):
-        run(batch(1, 8, 6))

@@ -1,0 +1,148 @@
+"""Prediction of image files: everything that can be checked is checked before the first image is worked on."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_unetpp.errors import InputError
+from keras_unetpp.files import replacing
+from keras_unetpp.graph.heads import select
+from keras_unetpp.images import FilePath, image_size, list_images, write_png
+from keras_unetpp.images import overlay as painted
+from keras_unetpp.inference import Predictor, check_output
+from keras_unetpp.progress import track
+from keras_unetpp.spec.plan import Level
+
+
+def predict_folder(model: keras.Model, source: FilePath, out: FilePath, *, level: Level = None, output: str = "mask",
+                   threshold: float = 0.5, overlay: bool = True, skip_existing: bool = False, progress: bool = False,
+                   **options: Any) -> list[Path]:  # fmt: skip
+    """Segment an image file, or all images of a folder, into a folder.
+
+    For `NAME.*` it writes, each file whole or not at all:
+
+    | output | classes | file | content |
+    |---|---|---|---|
+    | mask | 1 | `NAME.png` | 0 and 255 |
+    | mask | that exclude each other | `NAME.png` | class ids; 16-bit from 257 classes on |
+    | mask | that do not | `NAME_class0.png`, `NAME_class1.png`, .. | 0 and 255 |
+    | probabilities | any | `NAME.npy` | (\\*sides, classes) float32 |
+    | either, if `overlay` | any | `NAME_overlay.png` | the image with its mask tinted and outlined |
+
+    Masks of volumes are multi-page `.tif` instead of `.png`, without an overlay.
+
+    Args:
+        model: a model of this package, whole, pruned or loaded from a file.
+        source: PNG, JPEG or TIFF file, or a folder of such; sub-folders are left out.
+        out: folder to write to, made if missing; files of the same names are replaced.
+        level: 1..d, or "mean"; default the deepest.
+        output: "mask" or "probabilities".
+        threshold: of the mask, 0..1, where classes do not exclude each other.
+        overlay: write overlays; of classes that do not exclude each other, they show the most probable.
+        skip_existing: leave out the images whose files are all there, to go on with an interrupted run.
+        progress: show a progress bar.
+        options: of `Predictor`.
+
+    Returns:
+        The files written, in the order of the images.
+
+    Raises:
+        InputError: before any prediction: an unreadable header, two images that would give a file of the same name,
+            no image, `out` holding the images, or what `Predictor` raises. Later: an image that turns out broken.
+        OSError: `out` cannot be written, told before any prediction; or a file later. The text names the path.
+    """
+    check_output(output, threshold)
+    predictor = Predictor(select(model, level), **options)
+    rank = len(predictor.sides)
+    overlay = overlay and rank == 2
+    names = {path: _names(path.stem, predictor, output, overlay) for path in _images(Path(source), Path(out), rank)}
+    _check_unique(names)
+    _check_writable(Path(out))
+    files = {path: [Path(out, name) for name in own] for path, own in names.items()}
+    if skip_existing:
+        files = {path: own for path, own in files.items() if not all(file.is_file() for file in own)}
+    alone = len(files) == 1
+    for path, own in track(files.items(), "segmenting", progress and not alone, len(files)):
+        contents = _contents(predictor, path, output, threshold, overlay, progress and alone)
+        for file, content in zip(own, contents, strict=True):
+            _write(file, content)
+    return [file for own in files.values() for file in own]
+
+
+def _images(source: Path, out: Path, rank: int) -> list[Path]:
+    """The images, their headers read, and `out` known to lie elsewhere."""
+    if not source.exists():
+        raise InputError(f"no such image or folder: {source}")
+    folder = source if source.is_dir() else source.parent
+    if out.exists() and not out.is_dir():
+        raise InputError(f"a folder is required to write to; {out} is a file")
+    if out.exists() and os.path.samefile(folder, out):
+        raise InputError(f"masks would mix with, or replace, the images in {out}; name another folder to write to")
+    paths = list_images(source) if source.is_dir() else [source]
+    for path in paths:
+        image_size(path, rank)
+    return paths
+
+
+def _names(stem: str, predictor: Predictor, output: str, overlay: bool) -> list[str]:
+    """Names of the files that one image gives, in the order of `_contents`."""
+    extension = ".png" if len(predictor.sides) == 2 else ".tif"
+    if output == "probabilities":
+        names = [f"{stem}.npy"]
+    elif predictor.exclusive or predictor.classes == 1:
+        names = [stem + extension]
+    else:
+        names = [f"{stem}_class{index}{extension}" for index in range(predictor.classes)]
+    return [*names, f"{stem}_overlay.png"] if overlay else names
+
+
+def _check_unique(names: dict[Path, list[str]]) -> None:
+    """Raise `InputError` naming two images of one stem, or whose names differ only by what is appended here."""
+    owners: dict[str, Path] = {}
+    for path, own in names.items():
+        for name in own:
+            if name in owners:
+                raise InputError(f"{owners[name]} and {path} would both give {name}; rename one of them")
+            owners[name] = path
+
+
+def _check_writable(out: Path) -> None:
+    probe = out / ".writable"
+    with replacing(probe) as temporary:
+        temporary.write_bytes(bytes(4096))
+    probe.unlink()
+
+
+def _contents(predictor: Predictor, path: Path, output: str, threshold: float, overlay: bool,
+              progress: bool) -> list[np.ndarray]:  # fmt: skip
+    """What to write for one image; bool stands for 0 and 255."""
+    pixels = predictor.read(path)
+    (probabilities,) = predictor(pixels, progress).values()
+    mask = predictor.mask(probabilities, threshold)
+    if output == "probabilities":
+        contents = [probabilities]
+    elif predictor.exclusive:
+        contents = [mask]
+    else:
+        contents = list(np.moveaxis(mask.reshape(probabilities.shape) > 0, -1, 0))
+    if overlay:
+        ids = mask if mask.ndim == 2 else np.where(mask.any(-1), 1 + probabilities.argmax(-1), 0)
+        contents.append(painted(pixels, ids))
+    return contents
+
+
+def _write(path: Path, content: np.ndarray) -> None:
+    if path.suffix == ".png":
+        write_png(path, content)
+        return
+    with replacing(path) as temporary:
+        if path.suffix == ".npy":
+            np.save(temporary, content)
+            return
+        from tifffile import imwrite
+
+        pages = content * np.uint8(255) if content.dtype == bool else content
+        imwrite(temporary, pages, compression="zlib", photometric="minisblack")
