@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -292,21 +293,28 @@ def test_png_takes_only_what_it_can_hold(tmp_path, array):
 
 @pytest.fixture
 def nearly_full():
-    """Let no file grow beyond 1000 bytes, as on a disk that is nearly full."""
+    """A context in which no file grows beyond 1000 bytes, as on a disk that is nearly full."""
     resource = pytest.importorskip("resource", reason="limits on file size need a POSIX system")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    @contextmanager
+    def limited():
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            yield
+        finally:  # before pytest writes its own report, which may go to a file
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, nearly_full):
     write_png(tmp_path / "a.png", RGB)
     write_text(tmp_path / "a.txt", "old")
-    nearly_full()
-    with pytest.raises(OSError, match=r"cannot write .*a\.png: File too large$") as caught:
+    with nearly_full(), pytest.raises(OSError, match=r"cannot write .*a\.png: File too large$") as caught:
         write_png(tmp_path / "a.png", RNG.integers(0, 256, (64, 64, 3), np.uint8))
     assert caught.value.errno == errno.EFBIG
-    with pytest.raises(OSError, match=r"cannot write .*a\.txt: File too large$"):
+    with nearly_full(), pytest.raises(OSError, match=r"cannot write .*a\.txt: File too large$"):
         write_text(tmp_path / "a.txt", "new" * 1000)
     assert sorted(os.listdir(tmp_path)) == ["a.png", "a.txt"]
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), RGB)
