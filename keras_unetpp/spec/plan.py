@@ -68,11 +68,15 @@ def check_level(spec: Spec, level: Level) -> Level:
     raise InputError(f"This network has heads for level {allowed}. Received: {level!r}.")
 
 
-structure: Callable[[Spec], tuple] = attrgetter(
-    *("topology", "depth", "levels", "block", "decoder_block", "norm", "dropout", "up", "up_kernel", "normalization"),
+_fields: Callable[[Spec], tuple] = attrgetter(
+    *("topology", "depth", "levels", "block", "decoder_block", "norm", "up", "up_kernel", "normalization"),
     *("head", "head_kernel"),
 )
-"""All of a Spec that its plan depends on: Specs that differ only in numbers of channels share it."""
+
+
+def structure(spec: Spec) -> tuple:
+    """All of a Spec that its plan depends on: Specs that differ only in numbers of channels share it."""
+    return (*_fields(spec), spec.dropout > 0)
 
 
 @lru_cache(maxsize=1024)
@@ -106,12 +110,12 @@ class _Planner:
     block: str
     decoder_block: str | None
     norm: str
-    dropout: float
     up: str
     up_kernel: int
     normalization: str
     head: str
     head_kernel: int
+    dropout: bool
 
     def rows(self) -> list[Row]:
         """All rows: the image, its normalisation, every node, every head as soon as its node is there."""
