@@ -146,7 +146,8 @@ def _reading(path: FilePath) -> Iterator[None]:
         raise InputError(f"no such file: {path}") from None
     except Exception as error:  # decoders meet broken files with whatever exception is nearest
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"cannot read {path}: {' '.join(reason.split())}") from error
+        extra = ': pip install "keras-unetpp[tiff]"' if "imagecodecs" in reason else ""
+        raise InputError(f"cannot read {path}: {' '.join(reason.split())}{extra}") from error
 
 
 def _format(path: FilePath) -> str:

@@ -157,6 +157,18 @@ def test_one_bit_images_span_the_range(tmp_path):
         np.testing.assert_array_equal(read_mask(path), bits)
 
 
+def test_a_compression_that_needs_the_extra_names_it(tmp_path):
+    path = save(tmp_path / "a.tiff", GREY > 128, compression="group4")
+    code = (
+        "import sys; sys.modules['imagecodecs'] = None\n"
+        "from keras_unetpp.images import read_image\n"
+        f"try: read_image({str(path)!r})\n"
+        "except ValueError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith('package: pip install "keras-unetpp[tiff]"')
+
+
 def test_the_content_decides_not_the_name(tmp_path):
     save(tmp_path / "a.tif", RGB, format="PNG")
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), RGB)
