@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from keras_unetpp import interop, zoo
     from keras_unetpp.errors import InputError
+    from keras_unetpp.export import export
     from keras_unetpp.folders import predict_folder
     from keras_unetpp.graph.build import build
     from keras_unetpp.graph.model import UNetPP
@@ -43,7 +44,13 @@ _HOME = {
     "read_folder": "training.data",
     "segment": "inference",
 }
-_MODULES = {"interop": "interop", "losses": "training.losses", "metrics": "training.metrics", "zoo": "zoo"}
+_MODULES = {
+    "export": "export",
+    "interop": "interop",
+    "losses": "training.losses",
+    "metrics": "training.metrics",
+    "zoo": "zoo",
+}
 
 __all__ = [*_HOME, *_MODULES]
 

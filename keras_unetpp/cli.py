@@ -71,6 +71,18 @@ def _parser() -> argparse.ArgumentParser:
     _model_option(prune)
     _level_option(prune)
 
+    export = _command(commands, "export", "MODEL PATH", _export, "write a model for another runtime, and prove it")
+    export.add_argument("model", metavar="MODEL", help="zoo name or .keras file")
+    export.add_argument("path", metavar="PATH", help="NAME.tflite, NAME.onnx, or a folder for a SavedModel")
+    export.add_argument("--levels", type=_value, help='1..d and "mean", comma-separated (default: all)')
+    export.add_argument("--size", type=_value, help="sides in pixels, for example 256,256 (TFLite needs them)")
+    export.add_argument("--input", default="float32", help="float32, uint8, or image_bytes (SavedModel)")
+    export.add_argument("--output", default="probabilities", help="probabilities, mask, or logits")
+    export.add_argument("--quantize", help="TFLite: float16, dynamic, int8_float_io, int8")
+    export.add_argument("--calibration", help="TFLite: folder of ten to hundred images, for the int8 modes")
+    export.add_argument("--labels", help="names of the classes, comma-separated")
+    export.add_argument("--no-verify", dest="verify", action="store_false", help="leave the proof out")
+
     zoo = _command(commands, "zoo", "[NAME]", _zoo, "list the trained models, or show the card of one")
     zoo.add_argument("name", nargs="?", help="entry whose card to show")
     return parser
@@ -200,6 +212,21 @@ def _prune(out: str, model: str, level: Any) -> None:
     with replacing(out) as path:
         small.save(path)
     print(f"{small.name}: {small.count_params():,} parameters in {out}")
+
+
+def _export(model: str, path: str, levels: Any, quantize: str | None, calibration: str | None, labels: str | None,
+            **options: Any) -> None:  # fmt: skip
+    from keras_unetpp.export import export
+    from keras_unetpp.images import list_images
+    from keras_unetpp.zoo import load
+
+    if quantize is not None:
+        options["quantize"] = quantize
+    if calibration is not None:
+        options["calibration"] = list_images(calibration)
+    if labels is not None:
+        options["labels"] = labels.split(",")
+    print(export(load(model), path, levels=levels, **options))
 
 
 def _zoo(name: str | None) -> None:

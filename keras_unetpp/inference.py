@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.backend import compiled
-from keras_unetpp.graph.heads import divisor, head_activation, heads, select
+from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
 from keras_unetpp.graph.memory import bytes_per_pixel
 from keras_unetpp.images import read_image
 from keras_unetpp.progress import track
@@ -99,7 +99,7 @@ class Predictor:
         self.overlap, self.memory = overlap, memory
         self.tile = self._checked(tile)
         self._bytes_per_pixel = bytes_per_pixel(model)
-        self._standardize = _standardization(model)
+        self._standardize = standardization(model)
         if activation == "linear":
             to_probabilities = keras.layers.Activation("softmax" if self.exclusive else "sigmoid", dtype="float32")
             outputs = {name: to_probabilities(logits) for name, logits in outputs.items()}
@@ -217,12 +217,6 @@ class Predictor:
             outputs = self._run(batch)
             for index, (slices, weight) in enumerate(group):
                 yield slices, weight, {name: value[index] for name, value in outputs.items()}
-
-
-def _standardization(model: keras.Model) -> Any:
-    """The layer that normalises by the whole image, if the model has one."""
-    own = (layer for layer in model.layers if layer.name == "normalization")
-    return next((layer for layer in own if isinstance(layer, keras.layers.LayerNormalization)), None)
 
 
 def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

@@ -48,6 +48,12 @@ def divisor(model: keras.Model) -> int:
     return 2 ** max(map(int, rows))
 
 
+def standardization(model: keras.Model) -> Any:
+    """The layer that normalises by the whole image, or None."""
+    own = (layer for layer in model.layers if layer.name == "normalization")
+    return next((layer for layer in own if isinstance(layer, keras.layers.LayerNormalization)), None)
+
+
 def head_activation(model: keras.Model) -> str:
     """Name of the heads' activation: `sigmoid`, `softmax`, or `linear` for logits."""
     return next(layer.activation.__name__ for layer in model.layers if _HEAD.fullmatch(layer.name))

@@ -1,0 +1,78 @@
+"""Images and masks that a user gives along, brought to the sides of a file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_unetpp.errors import InputError
+from keras_unetpp.export.signature import Sides, Signature
+from keras_unetpp.images import read_image
+from keras_unetpp.inference import UNITS
+
+Pair = tuple[np.ndarray, np.ndarray]
+"""An image, (1, *sides, channels), and its mask, (1, *sides), of 0/1 or class ids."""
+
+
+def batches(images: Iterable[Any], signature: Signature) -> list[np.ndarray]:
+    """Images, (height, width, channels) or paths, of any size, as (1, *sides, channels) float32 pixel values 0..255.
+
+    They are cropped around the centre or padded by reflection. Integers count as `segment` counts them.
+
+    Raises:
+        InputError: an image has another rank or other channels, or holds NaN or infinite pixels.
+    """
+    return [_to_sides(_pixels(image, signature), signature.sides)[None] for image in images]
+
+
+def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> list[Pair]:
+    """Images as in `batches`, each with its mask, (height, width) or (height, width, 1), of 0/1 or class ids.
+
+    Raises:
+        InputError: as `batches`; or images and masks differ in number or size.
+    """
+    images, masks, rank, found = list(images), list(masks), len(signature.sides), []
+    if not images or len(images) != len(masks):
+        raise InputError(
+            f"labelled must hold images and as many masks, at least one. Received: {len(images)} and {len(masks)}."
+        )
+    for image, mask in zip(images, masks, strict=True):
+        pixels, ids = _pixels(image, signature), np.asarray(mask)
+        if ids.ndim == rank + 1 and ids.shape[-1] == 1:
+            ids = ids[..., 0]
+        if ids.shape != pixels.shape[:-1]:
+            raise InputError(
+                f"labelled must hold masks of the size of their images. Received: {ids.shape} for an image of"
+                f" {pixels.shape}."
+            )
+        found.append((_to_sides(pixels, signature.sides)[None], _to_sides(ids, signature.sides)[None]))
+    return found
+
+
+def _pixels(image: Any, signature: Signature) -> np.ndarray:
+    """An image or its path as (*sides, channels) float32 pixel values 0..255, of a size of its own."""
+    rank = len(signature.sides)
+    pixels = read_image(image, signature.channels, rank) if isinstance(image, (str, Path)) else np.asarray(image)
+    if pixels.ndim == rank and signature.channels == 1:
+        pixels = pixels[..., None]
+    if pixels.ndim != rank + 1 or pixels.shape[-1] != signature.channels or 0 in pixels.shape:
+        wanted = ("height, width", "depth, height, width")[rank - 2]
+        raise InputError(f"Images must be ({wanted}, {signature.channels}). Received: {np.shape(image)}.")
+    pixels = pixels.astype(np.float32) * UNITS.get(pixels.dtype.name, 1.0)
+    if not np.isfinite(pixels).all():
+        raise InputError("An image for calibration or scoring holds NaN or infinite pixels. Leave it out.")
+    return pixels
+
+
+def _to_sides(pixels: np.ndarray, sides: Sides) -> np.ndarray:
+    """Cropped around the centre, or padded by reflection."""
+    for axis, side in enumerate(sides):
+        spare = pixels.shape[axis] - int(side or 0)
+        if spare < 0:
+            around = [(0, 0)] * pixels.ndim
+            around[axis] = (-spare // 2, -spare - -spare // 2)
+            pixels = np.pad(pixels, around, mode="symmetric")
+        elif spare:
+            pixels = np.take(pixels, np.arange(spare // 2, spare // 2 + int(side or 0)), axis)
+    return pixels
