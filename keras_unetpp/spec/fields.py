@@ -29,17 +29,15 @@ class Spec:
     """What a network is. Immutable, hashable, equal by value, JSON both ways; invalid values raise `InputError`.
 
     Args:
-        input_shape: (height, width, channels) for 2-D or (depth, height, width, channels) for 3-D; a side is None or
-            a multiple of 2^depth.
         width: filters of row 0, doubled in each row below; short for `filters`.
-        others: see the help text of each field, which the command line shows as well.
+        FIELDS
 
     >>> Spec((256, 256, 1), width=16, depth=2).filters
     (16, 32, 64)
     """
 
     input_shape: tuple[int | None, ...] = _field(
-        (None, None, 3), "height,width,channels or depth,height,width,channels"
+        (None, None, 3), "height,width,channels or depth,height,width,channels; a side is none or a multiple of 2^depth"
     )
     classes: int = _field(1, "channels of each head: 1 for foreground, else one per class, background included")
     topology: str = _choice("unet++", topologies.SKIPS, "which skips a node reads")
@@ -173,6 +171,16 @@ class Spec:
         return cls.from_dict(values)
 
 
+def with_field_help(cls: type) -> None:
+    """Put the help text of each field of a dataclass, which the command line shows too, into its docstring."""
+    lines = []
+    for item in fields(cls):
+        allowed = ", ".join(str(value).lower() for value in item.metadata.get("allowed") or ())
+        lines.append(f"        {item.name}: {item.metadata['help']}{allowed and f': {allowed}'}.")
+    cls.__doc__ = (cls.__doc__ or "").replace("        FIELDS", "\n".join(lines))
+
+
+with_field_help(Spec)
 FIELDS = {item.name: item for item in fields(Spec)}
 _ALLOWED = tuple((name, item.metadata["allowed"]) for name, item in FIELDS.items() if "allowed" in item.metadata)
 _WHOLE = (("classes", 1, 2**16), ("norm_groups", 1, 2**16), ("up_kernel", 2, 16), ("head_kernel", 1, 15))

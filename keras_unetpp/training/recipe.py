@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from keras_unetpp.errors import InputError, hint
+from keras_unetpp.spec.fields import with_field_help
 
 
 def _field(default: Any, text: str, low: float | None = None, allowed: tuple[str, ...] | None = None) -> Any:
@@ -13,7 +14,11 @@ def _field(default: Any, text: str, low: float | None = None, allowed: tuple[str
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Settings of a training run; see the help text of each field, which the command line shows as well."""
+    """Settings of a training run; invalid values raise `InputError`.
+
+    Args:
+        FIELDS
+    """
 
     epochs: int = _field(60, "epochs in all; the cosine schedule ends there", 1)
     batch_size: int = _field(8, "crops a step", 1)
@@ -46,6 +51,9 @@ class Recipe:
         """The inverse of `to_dict`; unknown names are errors, missing ones take their defaults."""
         check_names(values)
         return cls(**values)
+
+
+with_field_help(Recipe)
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -309,3 +309,9 @@ def test_unet_e_of_depth_1_is_a_unet_and_needs_no_deep_supervision():
 
 def test_check_sides_accepts_multiples_and_unknown():
     check_sides((32, None, 48), 16)
+
+
+def test_the_docstring_tells_every_field():
+    for name, item in FIELDS.items():
+        assert f"        {name}: {item.metadata['help']}" in Spec.__doc__
+    assert "norm: normalisation inside a node: none, batch, group, instance, layer." in Spec.__doc__
