@@ -8,7 +8,7 @@ import numpy as np
 from keras_unetpp.errors import InputError
 from keras_unetpp.export.samples import Pair
 from keras_unetpp.export.signature import Signature, to_mask
-from keras_unetpp.training.metrics import counts
+from keras_unetpp.training.evaluate import overlap
 
 
 class Accuracy(NamedTuple):
@@ -41,7 +41,7 @@ def measure(runs: Mapping[str, Callable[[np.ndarray], np.ndarray]], levels: Mapp
     """
 
     def means(run: Callable[[np.ndarray], Any]) -> list[float]:
-        scores = [_overlap(mask, _mask(run(image), signature), signature.classes) for image, mask in pairs]
+        scores = [overlap(mask, _mask(run(image), signature), signature.classes) for image, mask in pairs]
         return [float(score) for score in np.mean(scores, axis=0)]
 
     def model(name: str) -> Callable[[np.ndarray], Any]:
@@ -66,12 +66,3 @@ def _mask(values: Any, signature: Signature) -> np.ndarray:
     if signature.output == "logits" and signature.activation == "sigmoid":
         values = values + 0.5  # a logit above 0 is a probability above 0.5
     return np.asarray(to_mask(values, signature))
-
-
-def _overlap(target: np.ndarray, mask: np.ndarray, classes: int) -> tuple[float, float]:
-    if classes == 1:
-        own = [counts(target, mask)]
-    else:
-        apart = mask.ndim > target.ndim
-        own = [counts(target == k, mask[..., k] if apart else mask == k) for k in range(1, classes)]
-    return float(np.mean([one.iou() for one in own])), float(np.mean([one.dice() for one in own]))

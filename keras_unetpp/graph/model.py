@@ -42,7 +42,7 @@ class UNetPP(keras.Model):
         if self._heads:
             if isinstance(loss, (list, tuple)):
                 loss = _by_head("loss", loss, self._heads)
-            loss = self._spread(loss, lambda item: item)
+            loss = self._spread(loss)
             if loss and loss_weights is not None:
                 trained = [head for head in self._heads if head in loss]
                 loss_weights = _by_head("loss_weights", loss_weights, trained)
@@ -63,12 +63,12 @@ class UNetPP(keras.Model):
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Any:  # fmt: skip
         """Weighted sum of the heads' losses, each against the same `y`."""
-        y, sample_weight = self._spread(y, lambda item: item), self._spread(sample_weight, lambda item: item)
+        y, sample_weight = self._spread(y), self._spread(sample_weight)
         return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Every head's metrics against the same `y`."""
-        y, sample_weight = self._spread(y, lambda item: item), self._spread(sample_weight, lambda item: item)
+        y, sample_weight = self._spread(y), self._spread(sample_weight)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class UNetPP(keras.Model):
     def _heads(self) -> list[str]:
         return list(self.output) if isinstance(self.output, Mapping) else []
 
-    def _spread(self, item: Any, copy: Callable[[Any], Any]) -> Any:
+    def _spread(self, item: Any, copy: Callable[[Any], Any] = lambda item: item) -> Any:
         """`item` for every head, unless there is only one or the caller has already told the heads apart."""
         if item is None or not self._heads or isinstance(item, Mapping):
             return item

@@ -54,7 +54,7 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "foreground", igno
     for item in track(items, "scoring images", progress):
         case = item if isinstance(item, Case) else _read(item, predictor, labels, ignore_index)
         for head, probabilities in predictor(case.image).items():
-            iou, dice = _overlap(case.target, predictor.mask(probabilities), predictor.classes, ignore_index)
+            iou, dice = overlap(case.target, predictor.mask(probabilities), predictor.classes, ignore_index)
             scores.append(Score(case.name, case.kind, head, iou, dice))
     return scores
 
@@ -85,7 +85,8 @@ def mean(scores: Iterable[Score], head: str | None = None, kind: str | None = No
     return Mean(count, sum(score.iou for score in chosen) / count, sum(score.dice for score in chosen) / count)
 
 
-def _overlap(target: np.ndarray, mask: np.ndarray, classes: int, ignore_index: int | None) -> tuple[float, float]:
+def overlap(target: np.ndarray, mask: np.ndarray, classes: int, ignore_index: int | None = None) -> tuple[float, float]:
+    """IoU and Dice of a mask, as `Predictor.mask` gives it, with its target; means over the classes but class 0."""
     if classes == 1:
         own = [counts(target, mask, ignore_index)]
     else:
