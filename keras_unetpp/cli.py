@@ -177,14 +177,14 @@ def _predict(source: str, out: str, model: str, level: Any, **options: Any) -> N
 
 
 def _levels(model: str | None, data: str | None, size: Any, **options: Any) -> None:
-    from keras_unetpp.spec import draw, level_costs
+    from keras_unetpp.spec import level_costs, picture
 
     sides = (size,) if isinstance(size, int) else size
     if model is None:
         if data is not None:
             raise InputError("levels --data needs --model: a network without weights has no score.")
         spec = _spec(options)
-        print(draw(spec.topology, spec.depth, spec.filters), level_costs(spec, sides), sep="\n\n")
+        print(picture(spec), level_costs(spec, sides), sep="\n\n")
         return
     from keras_unetpp.pruning import levels
     from keras_unetpp.zoo import load

@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.graph.encoder import encode
 from keras_unetpp.graph.layers import make
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.spec.fields import Spec
@@ -50,9 +51,14 @@ def resolve(spec: Spec | tuple[int | None, ...] | None, preset: str | None, fiel
 def assemble(spec: Spec) -> UNetPP:
     """The model of a Spec."""
     tensors: dict[str, Any] = {}
+    taps: dict[str, Any] = {}
     for row in plan(spec):
-        layer = make(row, spec)
         sources = [tensors[name] for name in row.reads]
+        if row.tap:
+            taps = taps or encode(spec, sources[0])  # the first tap reads the image
+            tensors[row.name] = taps[row.tap.layer]
+            continue
+        layer = make(row, spec)
         tensors[row.name] = layer(sources if len(sources) > 1 else sources[0]) if sources else layer.output
     outputs: Any = {head_name(level): tensors[head_name(level)] for level in spec.levels}
     if not spec.deep_supervision:

@@ -11,6 +11,7 @@ from keras_unetpp.spec.plan import MEAN, Level, head_name
 
 _NODE_LAYER = re.compile(r"x_(\d+)_\d+_")
 _HEAD = re.compile(r"L\d+")
+_HEAD_UP = re.compile(r"L\d+_up(\d+)")
 
 
 def heads(model: keras.Model) -> dict[str, Any]:
@@ -41,11 +42,12 @@ def select(model: keras.Model, level: Level = None) -> keras.Model:
 
 
 def divisor(model: keras.Model) -> int:
-    """What every side of an input must be a multiple of: 2 to the lowest row that the model has."""
-    rows = [match[1] for layer in model.layers if (match := _NODE_LAYER.match(layer.name))]
+    """What every side of an input must be a multiple of: 2 to the lowest row, times the reduction of row 0."""
+    rows = [int(match[1]) for layer in model.layers if (match := _NODE_LAYER.match(layer.name))]
+    steps = [int(match[1]) for layer in model.layers if (match := _HEAD_UP.match(layer.name))]
     if not rows:
         raise InputError(f"This is no model of keras_unetpp: no layer of {model.name!r} is named x_0_0_... .")
-    return 2 ** max(map(int, rows))
+    return int(2 ** (max(rows) + max(steps, default=0)))
 
 
 def standardization(model: keras.Model) -> Any:

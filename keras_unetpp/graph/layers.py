@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_unetpp.spec.fields import Spec
@@ -10,6 +11,11 @@ from keras_unetpp.spec.plan import Row, value, variables
 
 STANDARDIZE_EPSILON = 0.1
 """Variance, in squared grey levels, below which an image counts as flat: its noise is not blown up to contrast."""
+
+
+NATURAL_MEAN = (123.675, 116.28, 103.53)
+NATURAL_STD = (58.395, 57.12, 57.375)
+"""Of red, green and blue over ImageNet's images, in pixel values 0..255."""
 
 
 def make(row: Row, spec: Spec) -> keras.layers.Layer:
@@ -44,6 +50,19 @@ def _standardize(row: Row, spec: Spec) -> keras.layers.Layer:
     )
 
 
+def _affine(row: Row, spec: Spec) -> keras.layers.Layer:
+    """Pixel values, or those that one image's statistics have normalised, in the range a backbone was trained on.
+
+    Channels of other images than RGB take those of red, green and blue in turn; a single one takes their mean.
+    """
+    encoder = spec.encoder
+    mean, std = np.array(encoder.mean if encoder else 0.0), np.array(encoder.std if encoder else 1.0)
+    natural = (NATURAL_MEAN, NATURAL_STD) if spec.normalization == "standardize" else (0.0, 1.0)
+    scale, offset = np.broadcast_arrays(natural[1] / std, (natural[0] - mean) / std)
+    pair = [x.mean(keepdims=True) if spec.channels == 1 else np.resize(x, spec.channels) for x in (scale, offset)]
+    return layers.Rescaling(*(x.tolist() for x in pair), name=row.name)
+
+
 def _batch(row: Row, spec: Spec) -> keras.layers.Layer:
     return layers.BatchNormalization(momentum=spec.norm_momentum, epsilon=spec.norm_epsilon, name=row.name)
 
@@ -57,6 +76,7 @@ _MAKERS: dict[str, Callable[[Row, Spec], keras.layers.Layer]] = {
     "input": lambda row, spec: layers.InputLayer(spec.input_shape, name=row.name),
     "rescale": lambda row, spec: layers.Rescaling(1 / 255, name=row.name),
     "standardize": _standardize,
+    "affine": _affine,
     "conv": _conv,
     "batch": _batch,
     "group": _group,

@@ -1,8 +1,9 @@
 """What a network is: fields, presets, topology, layers, cost. Standard library only."""
 
+from keras_unetpp.spec.backbones import Backbone, Tap
 from keras_unetpp.spec.cost import Cost, cost, node_costs
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.levels import LevelTable, level_costs
+from keras_unetpp.spec.levels import LevelTable, level_costs, picture
 from keras_unetpp.spec.plan import plan
 from keras_unetpp.spec.presets import PRESETS
 from keras_unetpp.spec.receptive import receptive_radius
@@ -10,16 +11,19 @@ from keras_unetpp.spec.topology import Node, draw, needed, nodes, reads
 
 __all__ = [
     "PRESETS",
+    "Backbone",
     "Cost",
     "LevelTable",
     "Node",
     "Spec",
+    "Tap",
     "cost",
     "draw",
     "level_costs",
     "needed",
     "node_costs",
     "nodes",
+    "picture",
     "plan",
     "reads",
     "receptive_radius",

@@ -1,8 +1,8 @@
 """Closed-form cost of a network: parameters, multiply-accumulates, bytes. Builds nothing, needs no Keras.
 
-For one structure, parameters and multiply-accumulates are quadratic forms in (1, channels, classes, filters..), and
-live memory is the maximum of a few linear ones. They are derived once from the plan and then only evaluated, which
-is what lets a search judge over 10,000 Specs a second.
+For one structure, parameters and multiply-accumulates are quadratic forms in (1, channels, classes, filters.., channels
+of a backbone's taps), and live memory is the maximum of a few linear ones. They are derived once from the plan and then
+only evaluated, which is what lets a search judge over 10,000 Specs a second.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,20 @@ from typing import NamedTuple
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.spec.fields import Spec, check_sides
-from keras_unetpp.spec.plan import Form, Level, Row, check_level, plan, rows_of, structure, value, variables
+from keras_unetpp.spec.plan import (
+    CHANNELS,
+    ONE,
+    Form,
+    Level,
+    Row,
+    check_level,
+    lowest,
+    plan,
+    rows_of,
+    structure,
+    value,
+    variables,
+)
 
 BYTES_PER_VALUE = 4
 TRAINED_PER_CHANNEL = {"batch": 2, "group": 2, "instance": 2, "layer": 2}
@@ -31,7 +44,8 @@ class Cost(NamedTuple):
         macs: multiply-accumulates of convolutions; None if a side is unknown.
         weight_bytes: bytes of the weights in float32.
         activation_bytes: the largest sum of layer outputs alive at once when layers run in building order and each
-            output is freed after its last reader; the input and all outputs count. None if a side is unknown.
+            output is freed after its last reader; the input and all outputs count. None if a side is unknown. Inside
+            backbones, borders that layers add to pad are not counted.
     """
 
     params: int
@@ -43,11 +57,15 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True)
 class _Forms:
-    """The forms of some rows, as terms (i, j, factor) meaning factor * v[i] * v[j] with v = (1, variables..)."""
+    """The forms of some rows, as terms (i, j, factor) meaning factor * v[i] * v[j] for the variables v; v[0] is 1.
+
+    `macs` and `peaks` are for one pixel of the lowest row, `fixed` are multiply-accumulates that no size changes.
+    """
 
     trained: tuple[Term, ...]
     frozen: tuple[Term, ...]
     macs: tuple[Term, ...]
+    fixed: int
     peaks: tuple[Form, ...]
 
 
@@ -92,14 +110,13 @@ def _pixels(spec: Spec, size: tuple[int, ...] | None) -> int | None:
 
 
 def _evaluate(forms: _Forms, spec: Spec, pixels: int | None) -> Cost:
-    values = variables(spec)
-    v = (1, *values)
+    v = variables(spec)
     trained = sum([factor * v[i] * v[j] for i, j, factor in forms.trained])
     params = trained + sum([factor * v[i] * v[j] for i, j, factor in forms.frozen])
     macs = peak = None
     if pixels is not None:
-        macs = pixels * sum([factor * v[i] * v[j] for i, j, factor in forms.macs])
-        peak = BYTES_PER_VALUE * pixels * max([value(form, values) for form in forms.peaks])
+        macs = pixels * sum([factor * v[i] * v[j] for i, j, factor in forms.macs]) + forms.fixed
+        peak = BYTES_PER_VALUE * pixels * max([value(form, v) for form in forms.peaks])
     return Cost(params, trained, macs, BYTES_PER_VALUE * params, peak)
 
 
@@ -108,19 +125,29 @@ def _forms(structure: tuple, level: Level, rank: int, part: str | None = None) -
     """Forms of a plan, or of one part of it."""
     rows = rows_of(structure, level)
     by_name = {row.name: row for row in rows}
-    depth = len(rows[0].channels) - 3
-    scale = tuple(2 ** (rank * (depth - row)) for row in range(depth + 1))
+    last = lowest(structure)
+    scale = tuple(2 ** (rank * (last - row)) for row in range(last + 1))
     own = [row for row in rows if part in (None, row.part)]
     return _Forms(
         _collect(term for row in own for term in _trained(row, by_name, rank)),
-        _collect(term for row in own for term in _linear(row.channels, FROZEN_PER_CHANNEL.get(row.kind, 0))),
+        _collect(term for row in own for term in _frozen(row)),
         _collect(term for row in own for term in _macs(row, by_name, rank, scale)),
-        _peaks(rows, scale) if part is None else (_total(_scaled(row, scale) for row in own),),
+        sum(row.tap.fixed for row in own if row.tap),
+        _peaks(rows, scale) if part is None else (_total(_made(row, scale) for row in own),),
     )
 
 
 def _scaled(row: Row, scale: tuple[int, ...]) -> Form:
     return tuple(scale[row.resolution] * factor for factor in row.channels)
+
+
+def _constant(count: int, like: Form) -> Form:
+    return tuple(count * (position == ONE) for position in range(len(like)))
+
+
+def _made(row: Row, scale: tuple[int, ...]) -> Form:
+    """Values of all outputs that a row makes."""
+    return _constant(row.tap.values * scale[row.resolution], row.channels) if row.tap else _scaled(row, scale)
 
 
 def _total(forms: Iterable[Form]) -> Form:
@@ -136,16 +163,25 @@ def _collect(terms: Iterable[Term]) -> tuple[Term, ...]:
 
 
 def _linear(form: Form, factor: int) -> Iterable[Term]:
-    return ((0, position + 1, factor * part) for position, part in enumerate(form))
+    return ((ONE, position, factor * part) for position, part in enumerate(form))
 
 
 def _product(row: Row, by_name: dict[str, Row], factor: int) -> Iterable[Term]:
     """factor * input channels * output channels."""
     source = by_name[row.reads[0]].channels
-    return ((i + 1, j + 1, factor * a * b) for i, a in enumerate(source) if a for j, b in enumerate(row.channels) if b)
+    return ((i, j, factor * a * b) for i, a in enumerate(source) if a for j, b in enumerate(row.channels) if b)
+
+
+def _frozen(row: Row) -> Iterable[Term]:
+    if row.tap:
+        yield ONE, ONE, row.tap.frozen
+    yield from _linear(row.channels, FROZEN_PER_CHANNEL.get(row.kind, 0))
 
 
 def _trained(row: Row, by_name: dict[str, Row], rank: int) -> Iterable[Term]:
+    if row.tap:
+        yield ONE, ONE, row.tap.trained
+        yield ONE, CHANNELS, row.tap.image
     if row.kernel:
         yield from _product(row, by_name, row.kernel**rank)
         yield from _linear(row.channels, 1)
@@ -154,6 +190,9 @@ def _trained(row: Row, by_name: dict[str, Row], rank: int) -> Iterable[Term]:
 
 def _macs(row: Row, by_name: dict[str, Row], rank: int, scale: tuple[int, ...]) -> Iterable[Term]:
     """A transposed convolution works once per input pixel, a convolution once per output pixel."""
+    if row.tap:
+        yield ONE, ONE, row.tap.macs * scale[row.resolution]
+        yield ONE, CHANNELS, row.tap.image_macs * scale[row.resolution]
     if row.kernel:
         at = by_name[row.reads[0]].resolution if row.kind == "transpose" else row.resolution
         yield from _product(row, by_name, row.kernel**rank * scale[at])
@@ -165,6 +204,9 @@ def _peaks(rows: tuple[Row, ...], scale: tuple[int, ...]) -> tuple[Form, ...]:
     live: dict[str, Form] = {}
     found: set[Form] = set()
     for step, row in enumerate(rows):
+        if row.tap:
+            inside = _constant(row.tap.live * scale[row.resolution], row.channels)
+            found.add(_total([inside, *live.values()]))
         live[row.name] = _scaled(row, scale)
         found.add(_total(live.values()))
         for name in row.reads:

@@ -7,8 +7,11 @@ from typing import Any
 
 from keras_unetpp.errors import InputError, hint
 from keras_unetpp.spec import topology as topologies
+from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.presets import PRESETS
 
+WEIGHT_NAMES = ("imagenet", "own")
+WEIGHT_FILES = (".safetensors", ".h5", ".pth")
 ACTIVATIONS = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "hard_silu", "softplus", "tanh"),
     *("sigmoid", "linear"),
@@ -29,7 +32,7 @@ class Spec:
     """What a network is. Immutable, hashable, equal by value, JSON both ways; invalid values raise `InputError`.
 
     Args:
-        width: filters of row 0, doubled in each row below; short for `filters`.
+        width: filters of row 0, doubled in each row below; short for `filters`. Default 32, with a backbone 16.
         FIELDS
 
     >>> Spec((256, 256, 1), width=16, depth=2).filters
@@ -42,7 +45,7 @@ class Spec:
     classes: int = _field(1, "channels of each head: 1 for foreground, else one per class, background included")
     topology: str = _choice("unet++", topologies.SKIPS, "which skips a node reads")
     depth: int = _field(4, f"rows below the first, and levels: 1..{MAX_DEPTH}")
-    filters: tuple[int, ...] = _field((), "widths of rows 0..depth, top first")
+    filters: tuple[int, ...] = _field((), "widths of rows 0..depth, top first; with a backbone, of rows 0..depth-1")
     width: InitVar[int | None] = None
     block: str = _choice("conv", ("conv", "preact"), "node: conv-norm-activation twice, or norm-activation-conv twice")
     decoder_block: str | None = _choice(None, (None, "conv", "preact"), "block of the columns j >= 1; none: as `block`")
@@ -54,8 +57,15 @@ class Spec:
     dropout: float = _field(0.0, "rate between the two convolutions of a node")
     up: str = _choice("transpose", ("transpose", "nearest", "bilinear"), "up-sampling by 2")
     up_kernel: int = _field(2, "kernel side of the transposed convolution, at least 2")
+    backbone: str | None = _field(None, "encoder in place of the own one, by its name in keras_unetpp.backbones()")
+    encoder_weights: str | None = _field(
+        None, "what build() gives the backbone: imagenet; own, of a registered model; a .safetensors, .h5 or .pth file"
+    )
+    stem: bool = _field(True, "own rows where a backbone has none, down from full resolution; false: heads up-sample")
     normalization: str = _choice(
-        "rescale", ("none", "rescale", "standardize"), "of the pixels, in the graph: as is, / 255, or per image"
+        "auto",
+        ("auto", "none", "rescale", "standardize"),
+        "of the pixels, in the graph: as the backbone needs it, else / 255; as is; / 255; per image",
     )
     deep_supervision: bool = _field(True, "a head for every level, or one head on the last")
     head: str = _choice("conv", ("conv", "preact"), "head: convolution, or norm-activation-convolution")
@@ -68,7 +78,7 @@ class Spec:
         put = object.__setattr__
         put(self, "input_shape", _as_tuple("input_shape", self.input_shape))
         _check_whole("depth", self.depth, 1, MAX_DEPTH)
-        put(self, "filters", _widths(self.filters, width, self.depth))
+        put(self, "filters", _widths(self.filters, width, self.depth, self.backbone))
         for item, allowed in _ALLOWED:
             if getattr(self, item) not in allowed:
                 _refuse_choice(item, getattr(self, item))
@@ -76,6 +86,7 @@ class Spec:
             _check_whole(item, getattr(self, item), low, high)
         for item, least, most in _REAL:
             _check_real(item, getattr(self, item), least, most)
+        _check_backbone(self)
         _check_shape(self)
         _check_combination(self)
 
@@ -95,9 +106,25 @@ class Spec:
         return self.input_shape[:-1]
 
     @property
+    def encoder(self) -> Backbone | None:
+        """The facts of the backbone, or None."""
+        return None if self.backbone is None else backbone(self.backbone)
+
+    @property
+    def shift(self) -> int:
+        """log2 of the reduction of row 0: 0, but for a backbone without a stem that of its first tap."""
+        return 0 if self.stem else backbone(str(self.backbone)).taps[0].row
+
+    @property
+    def taps(self) -> tuple[Tap, ...]:
+        """What the last rows of the encoder are of the backbone; the rows above them, if any, are own ones."""
+        lowest = self.depth + self.shift
+        return () if self.backbone is None else tuple(tap for tap in backbone(self.backbone).taps if tap.row <= lowest)
+
+    @property
     def divisor(self) -> int:
-        """Every side of an input must be a multiple of this: 2^depth."""
-        return 2**self.depth
+        """Every side of an input must be a multiple of this: 2^depth, times the reduction of row 0."""
+        return int(2 ** (self.depth + self.shift))
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -129,8 +156,9 @@ class Spec:
         check_fields(changes)
         depth = changes.get("depth", self.depth)
         if "filters" not in changes and type(depth) is int and 1 <= depth <= MAX_DEPTH:
-            grown = self.filters + tuple(self.filters[-1] * 2**step for step in range(1, depth - self.depth + 1))
-            changes["filters"] = () if changes.get("width") is not None else grown[: depth + 1]
+            count = _count(depth, changes.get("backbone", self.backbone))
+            grown = self.filters + tuple(self.filters[-1] * 2**step for step in range(1, count - len(self.filters) + 1))
+            changes["filters"] = () if changes.get("width") is not None else grown[:count]
         return replace(self, **changes)
 
     def at_level(self, level: int) -> "Spec":
@@ -218,18 +246,47 @@ def _as_tuple(name: str, value: Any) -> tuple[Any, ...]:
     raise InputError(f"Spec.{name} must be a tuple or list. Received: {value!r}.")
 
 
-def _widths(filters: Any, width: Any, depth: int) -> tuple[int, ...]:
+def _count(depth: int, encoder: str | None) -> int:
+    """How many `filters` there are: with a backbone, the lowest row has none of its own."""
+    return depth + 1 if encoder is None else depth
+
+
+def _widths(filters: Any, width: Any, depth: int, encoder: str | None) -> tuple[int, ...]:
     if width is not None and filters:
         raise InputError(f"Give Spec filters or width, not both. Received: filters={filters!r}, width={width!r}.")
+    count = _count(depth, encoder)
     if not filters:
-        _check_whole("width", 32 if width is None else width, 1, 2**16)
-        return tuple((32 if width is None else width) * 2**row for row in range(depth + 1))
+        first = (32 if encoder is None else 16) if width is None else width
+        _check_whole("width", first, 1, 2**16)
+        return tuple(first * 2**row for row in range(count))
     widths = _as_tuple("filters", filters)
-    if len(widths) != depth + 1 or any(type(item) is not int or item < 1 for item in widths):
-        raise InputError(
-            f"Spec.filters must be depth + 1 = {depth + 1} positive whole numbers, one a row. Received: {filters!r}."
-        )
+    if len(widths) != count or any(type(item) is not int or item < 1 for item in widths):
+        wanted = f"depth + 1 = {count}" if encoder is None else f"with a backbone, depth = {count}"
+        raise InputError(f"Spec.filters must be {wanted} positive whole numbers, one a row. Received: {filters!r}.")
     return widths
+
+
+def _check_backbone(spec: Spec) -> None:
+    for name in ("stem", "deep_supervision"):
+        if type(getattr(spec, name)) is not bool:
+            raise InputError(f"Spec.{name} must be True or False. Received: {getattr(spec, name)!r}.")
+    if spec.backbone is None:
+        for name, value, default in (("encoder_weights", spec.encoder_weights, None), ("stem", spec.stem, True)):
+            if value != default:
+                raise InputError(f"Spec.{name} is for backbones. Received: {name}={value!r} and no backbone.")
+        return
+    taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
+    deepest = taps[-1].row - spec.shift
+    if spec.depth > deepest:
+        raise InputError(
+            f"Backbone {spec.backbone!r} reaches down to reduction {taps[-1].reduction}, so Spec.depth must be at most"
+            f" {deepest}{'' if spec.stem else ' with stem=False'}. Received: {spec.depth}."
+        )
+    if weights is not None and (not isinstance(weights, str) or not (weights in WEIGHT_NAMES or weights.endswith(WEIGHT_FILES))):
+        raise InputError(
+            f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
+            f" {', '.join(WEIGHT_FILES)}. Received: {weights!r}."
+        )
 
 
 def _check_shape(spec: Spec) -> None:
@@ -257,16 +314,21 @@ def check_sides(sides: Iterable[int | None], divisor: int) -> None:
 def _check_combination(spec: Spec) -> None:
     if spec.rank == 3 and spec.up == "bilinear":
         raise InputError("Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest'.")
-    if spec.norm == "group" and any(width % spec.norm_groups for width in spec.filters):
+    # A preact decoder normalises what it reads, the backbone's taps among it.
+    read = tuple(tap.channels for tap in spec.taps) if "preact" in (spec.block, spec.decoder_block) else ()
+    if spec.norm == "group" and any(width % spec.norm_groups for width in (*spec.filters, *read)):
         raise InputError(
-            f"Spec.norm_groups must divide all filters. Received: norm_groups={spec.norm_groups}, {spec.filters}."
+            f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
+            f" norm_groups={spec.norm_groups}, {(*spec.filters, *read)}."
+        )
+    if spec.rank == 3 and spec.backbone is not None:
+        raise InputError(
+            f"Backbones are for 2-D. Received: backbone={spec.backbone!r} and input_shape={spec.input_shape}."
         )
     if spec.head_kernel % 2 == 0:
         raise InputError(f"Spec.head_kernel must be odd. Received: {spec.head_kernel}.")
     if spec.head_activation == "softmax" and spec.classes == 1:
         raise InputError("Spec.head_activation='softmax' over one class is always 1. Use 'sigmoid', or classes=2.")
-    if type(spec.deep_supervision) is not bool:
-        raise InputError(f"Spec.deep_supervision must be True or False. Received: {spec.deep_supervision!r}.")
     if spec.topology == "unet_e" and not spec.deep_supervision and spec.depth > 1:
         raise InputError(
             "Spec.topology='unet_e' needs deep_supervision=True: without the heads of L1..L(d-1) no loss reaches the"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.plan import MEAN, Level, head_name
-from keras_unetpp.spec.topology import needed
+from keras_unetpp.spec.topology import draw, needed
 from keras_unetpp.tables import giga, mega, score, table
 
 DEFAULT_SIDE = 256
@@ -45,6 +45,20 @@ class LevelTable(tuple[LevelRow, ...]):
         return table(headings, (_cells(row) for row in self))
 
     __repr__ = __str__
+
+
+def picture(spec: Spec) -> str:
+    """The nodes of a network as text, one line a row, with the row's filters and what it has of a backbone.
+
+    >>> print(picture(Spec(topology="unet", depth=1)))
+    x_0_0  x_0_1    32 filters
+       x_1_0        64 filters
+    """
+    widths = [f"{filters} filters" for filters in spec.filters] + [""] * (spec.backbone is not None)
+    for tap in spec.taps:
+        row = tap.row - spec.shift
+        widths[row] = f"{widths[row]}{widths[row] and ', '}{tap.channels} channels of {spec.backbone}"
+    return draw(spec.topology, spec.depth, widths)
 
 
 def default_size(spec: Spec) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """The layers of a network as named rows, in building order, with no Keras in it.
 
 `graph` turns each row into one Keras layer; `cost` counts each row; pruning keeps the rows that one head needs.
-Channel counts are linear forms over the variables (input channels, classes, filters of row 0, 1, ..), so that
-Specs which differ only in widths share one plan.
+Channel counts are linear forms over the variables (1, input channels, classes, filters of row 0, 1, .., channels of the
+backbone's taps), so that Specs which differ only in widths share one plan.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.spec import topology as topologies
+from keras_unetpp.spec.backbones import Tap, backbone
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.topology import Node
 
@@ -22,10 +23,12 @@ Level = int | str | None
 IMAGE = "image"
 MEAN = "mean"
 CONV_KERNEL = 3
+ONE, CHANNELS, CLASSES, FILTERS = range(4)
+"""Where the variables of a linear form stand; from FILTERS on, one a row."""
 
 
 class Row(NamedTuple):
-    """One layer: what it is called, what it is, whose outputs it reads and what it gives."""
+    """One layer, or what a tap adds of a backbone: its name, what it is, whose outputs it reads and what it gives."""
 
     name: str
     kind: str
@@ -34,6 +37,7 @@ class Row(NamedTuple):
     resolution: int
     part: str
     kernel: int = 0
+    tap: Tap | None = None
 
 
 def head_name(level: int) -> str:
@@ -43,7 +47,8 @@ def head_name(level: int) -> str:
 
 def variables(spec: Spec) -> Form:
     """Values of the variables of a linear form, in their order."""
-    return (spec.channels, spec.classes, *spec.filters)
+    values = (1, spec.channels, spec.classes, *spec.filters)
+    return values if spec.backbone is None else (*values, *(tap.channels for tap in spec.taps))
 
 
 def value(form: Form, values: Form) -> int:
@@ -69,8 +74,8 @@ def check_level(spec: Spec, level: Level) -> Level:
 
 
 _fields: Callable[[Spec], tuple] = attrgetter(
-    *("topology", "depth", "levels", "block", "decoder_block", "norm", "up", "up_kernel", "normalization"),
-    *("head", "head_kernel"),
+    *("topology", "depth", "levels", "block", "decoder_block", "norm", "up", "up_kernel", "backbone", "stem"),
+    *("normalization", "head", "head_kernel"),
 )
 
 
@@ -89,6 +94,11 @@ def rows_of(structure: tuple, level: Level) -> tuple[Row, ...]:
         heads = tuple(row for row in rows if row.name == row.part and row.name.startswith("L"))
         return (*rows, Row(MEAN, "average", tuple(row.name for row in heads), heads[0].channels, 0, MEAN))
     return keep(rows, (head_name(int(level)),))
+
+
+def lowest(structure: tuple) -> int:
+    """The resolution of the lowest row of a structure: every side is a multiple of 2 to it."""
+    return max(row.resolution for row in rows_of(structure, None))
 
 
 def keep(rows: tuple[Row, ...], outputs: Iterable[str]) -> tuple[Row, ...]:
@@ -112,22 +122,32 @@ class _Planner:
     norm: str
     up: str
     up_kernel: int
+    backbone: str | None
+    stem: bool
     normalization: str
     head: str
     head_kernel: int
     dropout: bool
 
+    def __post_init__(self) -> None:
+        taps = () if self.backbone is None else backbone(self.backbone).taps
+        self.shift = 0 if self.stem else taps[0].row
+        self.taps = {row: tap for tap in taps if (row := tap.row - self.shift) <= self.depth}
+        self.widths = FILTERS + self.depth + (self.backbone is None)
+        self.written: dict[str, Row] = {}
+
     def rows(self) -> list[Row]:
         """All rows: the image, its normalisation, every node, every head as soon as its node is there."""
-        self.written: dict[str, Row] = {}
-        self.add(IMAGE, "input", (), self.unit(0), 0, IMAGE)
-        if self.normalization != "none":
-            self.chain("normalization", self.normalization, IMAGE)
+        self.add(IMAGE, "input", (), self.unit(CHANNELS), 0, IMAGE)
+        self.normalize()
         source = self.last.name
         tips: dict[Node, str] = {}
         for node in topologies.nodes(self.topology, self.depth):
-            self.gather(node, tips, source)
-            self.body(node)
+            if node.column == 0 and node.row in self.taps:
+                self.encode(node, tips, source)
+            else:
+                self.gather(node, tips, source)
+                self.body(node)
             tips[node] = self.last.name
             if node.row == 0 and node.column in self.levels:
                 self.finish(node.column)
@@ -135,16 +155,33 @@ class _Planner:
 
     def unit(self, variable: int) -> Form:
         """The linear form that is one variable."""
-        return tuple(int(position == variable) for position in range(self.depth + 3))
+        return tuple(int(position == variable) for position in range(self.widths + len(self.taps)))
 
     def add(self, name: str, kind: str, reads: tuple[str, ...], channels: Form, resolution: int, part: str,
-            kernel: int = 0) -> None:  # fmt: skip
+            kernel: int = 0, tap: Tap | None = None) -> None:  # fmt: skip
         """Write one row."""
-        self.last = self.written[name] = Row(name, kind, reads, channels, resolution, part, kernel)
+        self.last = self.written[name] = Row(name, kind, reads, channels, resolution, part, kernel, tap)
 
     def chain(self, name: str, kind: str, part: str, channels: Form | None = None, kernel: int = 0) -> None:
         """Write a row that reads the last one, at its resolution."""
         self.add(name, kind, (self.last.name,), channels or self.last.channels, self.last.resolution, part, kernel)
+
+    def normalize(self) -> None:
+        """The pixels, as the Spec wants them; a backbone's own range is the way it was trained."""
+        auto = self.normalization == "auto"
+        kind = ("rescale" if self.backbone is None else "affine") if auto else self.normalization
+        if kind != "none":
+            self.chain("normalization", kind, IMAGE)
+        if kind == "standardize" and self.backbone is not None:
+            self.chain("normalization_affine", "affine", IMAGE)
+
+    def encode(self, node: Node, tips: dict[Node, str], source: str) -> None:
+        """The part of the backbone that this row adds to the one above."""
+        above = node.row - 1
+        reads = tips[Node(above, 0)] if above in self.taps else source
+        channels = self.unit(self.widths + list(self.taps).index(node.row))
+        tap = self.taps[node.row]
+        self.add(f"{node.name}_backbone", "backbone", (reads,), channels, node.row + self.shift, node.name, tap=tap)
 
     def gather(self, node: Node, tips: dict[Node, str], source: str) -> None:
         """Bring what the node reads to its resolution and join it."""
@@ -153,20 +190,21 @@ class _Planner:
             self.last = self.written[source]
             return
         self.last = self.written[tips[below[0]]]
+        resolution = node.row + self.shift
         if node.column == 0:
-            self.add(f"{node.name}_pool", "max_pool", (self.last.name,), self.last.channels, node.row, node.name)
+            self.add(f"{node.name}_pool", "max_pool", (self.last.name,), self.last.channels, resolution, node.name)
             return
-        kept = self.unit(2 + node.row) if self.up == "transpose" else self.last.channels
+        kept = self.unit(FILTERS + node.row) if self.up == "transpose" else self.last.channels
         kernel = self.up_kernel if self.up == "transpose" else 0
-        self.add(f"{node.name}_up", self.up, (self.last.name,), kept, node.row, node.name, kernel)
+        self.add(f"{node.name}_up", self.up, (self.last.name,), kept, resolution, node.name, kernel)
         parts = (self.last.name, *(tips[skip] for skip in below[1:]))
         joined = tuple(map(sum, zip(*(self.written[part].channels for part in parts), strict=True)))
-        self.add(f"{node.name}_concat", "concat", parts, joined, node.row, node.name)
+        self.add(f"{node.name}_concat", "concat", parts, joined, resolution, node.name)
 
     def body(self, node: Node) -> None:
         """The two units of a node."""
         block = self.block if node.column == 0 else self.decoder_block or self.block
-        width = self.unit(2 + node.row)
+        width = self.unit(FILTERS + node.row)
         for step in (1, 2):
             if step == 2 and self.dropout:
                 self.chain(f"{node.name}_dropout", "dropout", node.name)
@@ -185,9 +223,12 @@ class _Planner:
         self.chain(f"{part}_act{step}", "activation", part)
 
     def finish(self, level: int) -> None:
-        """The head of a level."""
+        """The head of a level, up-sampled where row 0 is not at full resolution."""
         name = head_name(level)
         if self.head == "preact":
             self.norm_act(name)
-        self.chain(f"{name}_conv", "conv", name, self.unit(1), self.head_kernel)
+        self.chain(f"{name}_conv", "conv", name, self.unit(CLASSES), self.head_kernel)
+        kind = "nearest" if self.up == "nearest" else "bilinear"
+        for step in range(1, self.shift + 1):
+            self.add(f"{name}_up{step}", kind, (self.last.name,), self.last.channels, self.shift - step, name)
         self.chain(name, "output", name)

@@ -22,8 +22,8 @@ def receptive_radius(spec: Spec, level: Level = None) -> int:
     """Input pixels that an output pixel of a level can depend on to each side of itself, along every side alike.
 
     Down- and up-sampling make the view depend on where in a block of 2^depth pixels the output pixel lies; this is
-    the widest one, which at least one position reaches. What `group`, `instance` and `standardize` normalisation
-    learn from the whole image is not counted.
+    the widest one, which at least one position reaches. What `group`, `instance` and `standardize` normalisation, and
+    squeeze and excitation in backbones, learn from the whole image is not counted.
 
     Args:
         spec: the network.
@@ -48,6 +48,9 @@ def _span(row: Row, cell: int, spans: dict[str, tuple[Span, ...]], period: int) 
     """First and last input pixel that a cell depends on; the spans of a row repeat, shifted, every `period` pixels."""
     if not row.reads:
         return cell, cell
+    if row.tap:
+        start = cell * row.tap.reduction
+        return start - row.tap.before, start + row.tap.reduction - 1 + row.tap.after
     first, last = _SOURCES[row.kind](cell, row.kernel) if row.kind in _SOURCES else (cell, cell)
     ends = []
     for source in row.reads:

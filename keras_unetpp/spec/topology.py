@@ -8,7 +8,7 @@ Source: Zhou et al., "UNet++: Redesigning Skip Connections to Exploit Multiscale
 IEEE TMI 2020, section III; U-Net: Ronneberger et al., MICCAI 2015.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -79,10 +79,10 @@ def needed(topology: str, depth: int, level: int) -> tuple[Node, ...]:
     return tuple(node for node in order if node in wanted)
 
 
-def draw(topology: str, depth: int, filters: tuple[int, ...]) -> str:
-    """The triangle as text, one line a row, with the width of each row.
+def draw(topology: str, depth: int, widths: Sequence[str]) -> str:
+    """The triangle as text, one line a row, with a text on the width of each row.
 
-    >>> print(draw("unet", 2, (32, 64, 128)))
+    >>> print(draw("unet", 2, ("32 filters", "64 filters", "128 filters")))
     x_0_0  .      x_0_2    32 filters
        x_1_0  x_1_1        64 filters
           x_2_0            128 filters
@@ -92,5 +92,5 @@ def draw(topology: str, depth: int, filters: tuple[int, ...]) -> str:
     for row in range(depth + 1):
         cells = [Node(row, column) for column in range(depth + 1 - row)]
         text = "".join(f"{cell.name if cell in present else '.':7}" for cell in cells)
-        lines.append(f"{' ' * (3 * row) + text:{7 * (depth + 1) + 2}}{filters[row]} filters")
+        lines.append(f"{' ' * (3 * row) + text:{7 * (depth + 1) + 2}}{widths[row]}")
     return "\n".join(lines)

@@ -1,0 +1,103 @@
+"""Backbones by name: those that ship, and those that a user adds."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_unetpp.errors import InputError
+from keras_unetpp.graph.measure import first_convolution, measure, running_order
+from keras_unetpp.spec import backbones as facts
+from keras_unetpp.spec.backbone_table import ROWS
+from keras_unetpp.spec.backbones import Backbone
+from keras_unetpp.tables import giga, table
+
+Template = Callable[[], keras.Model]
+
+_own: dict[str, Template] = {}
+
+
+def template(name: str) -> keras.Model:
+    """A backbone by itself, without classifier and with random weights.
+
+    A functional model of one level, from (batch, height, width, 3) of any sides, pixels as its `mean` and `std` say.
+
+    Raises:
+        InputError: there is no backbone of that name.
+    """
+    facts.backbone(name)
+    if name in _own:
+        return _own[name]()
+    from keras_unetpp.graph.templates import make
+
+    return make(ROWS[name])
+
+
+def register_backbone(name: str, model: keras.Model | Template, taps: Sequence[str], *,
+                      mean: Sequence[float] = (0.0, 0.0, 0.0), std: Sequence[float] = (1.0, 1.0, 1.0),
+                      licence: str = "", source: str = "") -> Backbone:  # fmt: skip
+    """Let `Spec.backbone` name an encoder of yours.
+
+    Specs that name it are valid, and models built from them load, in processes that have registered it.
+
+    Args:
+        name: letters, digits and underscores.
+        model: functional, of one level, from (batch, None, None, 3); or a function that makes one. Its structure is
+            copied; its weights are what `encoder_weights=None` starts from only if the function makes them.
+        taps: names of the layers to read, one for each row, finest first: at reductions 1, 2, 4, .. or 2, 4, ..;
+            each should separate the network, so that what comes later reads what is before through it alone.
+        mean: of red, green and blue, in pixel values 0..255, subtracted inside the graph.
+        std: what the difference is divided by.
+        licence: of the weights.
+        source: of the network.
+
+    Returns:
+        Its facts, measured: channels, parameters, multiply-accumulates, memory and view of each tap.
+
+    Raises:
+        InputError: the name is taken; a tap is not there; sides that are not those of the image over a power of 2.
+    """
+    if len(mean) != 3 or len(std) != 3 or not all(std):
+        raise InputError(f"mean and std need three numbers, std none of 0. Received: {mean!r} and {std!r}.")
+    make: Template = (lambda: model) if isinstance(model, keras.Model) else model
+    made = make()
+    channels = getattr(made, "input_shape", None)
+    if not taps or not isinstance(channels, tuple) or channels[1:] != (None, None, 3):
+        raise InputError(
+            f"A backbone needs taps and an input of shape (None, None, None, 3). Received: taps {list(taps)} and input"
+            f" {channels}."
+        )
+    found = measure(made, taps)
+    first = first_convolution(running_order(made, taps)).name
+    backbone = Backbone(name, found, first, _three(mean), _three(std), licence, source)
+    facts.registered.add(backbone)
+    _own[name] = make
+    return backbone
+
+
+class Backbones(tuple[Backbone, ...]):
+    """Rows of `backbones`; printing it shows the table."""
+
+    def __str__(self) -> str:
+        headings = ["backbone", "reductions", "channels", "parameters", "MACs 224", "licence of the weights"]
+        return table(headings, map(_cells, self))
+
+    __repr__ = __str__
+
+
+def backbones() -> Backbones:
+    """All backbones, with what each costs down to its last tap."""
+    return Backbones(facts.every())
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
+    return red, green, blue
+
+
+def _cells(one: Backbone) -> list[Any]:
+    params = sum(tap.trained + tap.frozen + 3 * tap.image for tap in one.taps)
+    macs = sum((tap.macs + 3 * tap.image_macs) * 224**2 // tap.reduction**2 + tap.fixed for tap in one.taps)
+    reductions = f"{one.reductions[0]}..{one.reductions[-1]}"
+    return [one.name, reductions, ", ".join(str(tap.channels) for tap in one.taps), f"{params:,}", giga(macs),
+            one.licence]  # fmt: skip
