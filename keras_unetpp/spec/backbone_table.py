@@ -6,7 +6,7 @@ comes after a tap reaches what comes before only through it.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,6 +74,13 @@ class Backbone:
         return tuple(reduction for reduction, _ in self.taps)
 
 
+COARSEST = 32
+"""Reduction of the last tap of every row."""
+
+_APACHE = "Apache-2.0, the TensorFlow authors"
+_UNSTATED = "not stated by Keras' documentation: see source"
+
+
 class _Variant(NamedTuple):
     """A network of a family: its values fill the `{}` of the family's tap names, coarsest last."""
 
@@ -84,21 +91,22 @@ class _Variant(NamedTuple):
 
 
 class _Family(NamedTuple):
-    """What networks of a family share."""
+    """What networks of a family share; `taps` are separated by blanks, each at half the sides of the one before."""
 
     paper: str
     scaling: str
     stem: str
-    taps: Mapping[int, str]
+    taps: str
     variants: Iterable[_Variant]
-    licence: str = "stated by neither Keras nor the file: see the paper's authors"
+    licence: str = _UNSTATED
     template: str = "applications"
     bgr: bool = False
 
     def rows(self) -> Iterator[Backbone]:
         """The rows of the table."""
         for name, builder, values, arguments in self.variants:
-            taps = tuple((reduction, tap.format(*values)) for reduction, tap in self.taps.items())
+            layers = self.taps.format(*values).split()
+            taps = tuple((COARSEST >> step, layer) for step, layer in enumerate(reversed(layers)))[::-1]
             stem = self.stem.format(*values)
             yield Backbone(
                 name, self.template, builder, arguments, taps, stem, self.scaling, self.bgr, self.paper, self.licence
@@ -115,60 +123,209 @@ def _scaled(depth: float, counts: Iterable[int]) -> tuple[int, ...]:
     return tuple(math.ceil(depth * count) for count in counts)
 
 
+def _widths(name: str, builder: str, *percents: int) -> tuple[_Variant, ...]:
+    """The variants of other widths that have ImageNet weights."""
+    return tuple(_Variant(f"{name}_{part:03}", builder, (), (("alpha", part / 100),)) for part in percents)
+
+
+def _v3(size: str, builder: str) -> tuple[_Variant, ...]:
+    """The variants of MobileNetV3 that have ImageNet weights; their value: the stem's activation."""
+    name = f"mobilenet_v3_{size}"
+    return (
+        _Variant(name, builder, ("activation_0",)),
+        _Variant(f"{name}_075", builder, ("activation_0",), (("alpha", 0.75),)),
+        _Variant(f"{name}_minimalistic", builder, ("re_lu_0",), (("minimalistic", True),)),
+    )
+
+
+def _last_sums(*counts: int) -> tuple[int, ...]:
+    """Number of the last sum of each stage, counted from 0 through the network."""
+    return tuple(sum(counts[: stage + 1]) - 1 for stage in range(len(counts)))
+
+
 _RESNETS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-_B_DEPTHS = (1.0, 1.1, 1.2, 1.4, 1.8, 2.2, 2.6, 3.1)
-_STAGE_ENDS = {2: "block1{}", 4: "block2{}", 8: "block3{}", 16: "block5{}", 32: "block7{}"}
-_STAGE_ENDS_OF_6 = {**_STAGE_ENDS, 32: "block6{}"}
-_EFFICIENTNET = "Tan & Le, EfficientNet, arXiv:1905.11946"
-_EFFICIENTNET_V2 = "Tan & Le, EfficientNetV2, arXiv:2104.00298"
+_RESNET = "conv1_relu conv2_block{0}_out conv3_block{1}_out conv4_block{2}_out conv5_block{3}_out"
+_SEVEN_STAGES = "block1{0} block2{1} block3{2} block5{3} block7{4}"
+_SIX_STAGES = "block1{0} block2{1} block3{2} block5{3} block6{4}"
 
 FAMILIES = (
     _Family(
-        "Simonyan & Zisserman, VGG, arXiv:1409.1556",
+        "Simonyan & Zisserman, arXiv:1409.1556",
         "caffe",
         "block1_conv1",
-        {
-            **{1: "block1_conv2", 2: "block2_conv2", 4: "block3_conv{0}", 8: "block4_conv{0}", 16: "block5_conv{0}"},
-            32: "block5_pool",
-        },
+        "block1_conv2 block2_conv2 block3_conv{0} block4_conv{0} block5_conv{0} block5_pool",
         (_Variant("vgg16", "VGG16", (3,)), _Variant("vgg19", "VGG19", (4,))),
-        licence="CC BY, Visual Geometry Group, Oxford",
+        "CC BY 4.0, Visual Geometry Group, Oxford",
         bgr=True,
     ),
     _Family(
-        "He et al., ResNet, arXiv:1512.03385",
+        "He et al., arXiv:1512.03385",
         "caffe",
         "conv1_conv",
-        {2: "conv1_relu", **{4 * 2**stage: f"conv{stage + 2}_block{{{stage}}}_out" for stage in range(4)}},
+        _RESNET,
         tuple(_Variant(f"resnet{size}", f"ResNet{size}", counts) for size, counts in _RESNETS.items()),
-        licence="MIT, Kaiming He",
+        "MIT, Kaiming He",
         bgr=True,
     ),
     _Family(
-        _EFFICIENTNET,
+        "He et al., arXiv:1603.05027",
+        "tf",
+        "conv1_conv",
+        # Keras strides in the last block of a stack, so the block before it ends a resolution.
+        "conv1_conv conv2_block{0}_out conv3_block{1}_out conv4_block{2}_out post_relu",
+        tuple(
+            _Variant(f"resnet{size}_v2", f"ResNet{size}V2", tuple(count - 1 for count in counts))
+            for size, counts in _RESNETS.items()
+        ),
+        "BSD, fb.resnet.torch, Facebook",
+    ),
+    _Family(
+        "Huang et al., arXiv:1608.06993",
+        "torch",
+        "conv1_conv",
+        "conv1_relu pool2_relu pool3_relu pool4_relu relu",
+        tuple(_Variant(f"densenet{size}", f"DenseNet{size}") for size in (121, 169, 201)),
+        "BSD-3-Clause, the paper's authors",
+    ),
+    _Family(
+        "Szegedy et al., arXiv:1512.00567",
+        "tf",
+        "conv2d_0",
+        "activation_2 activation_4 mixed2 mixed7 mixed10",
+        (_Variant("inception_v3", "InceptionV3"),),
+        _APACHE,
+    ),
+    _Family(
+        "Szegedy et al., arXiv:1602.07261",
+        "tf",
+        "conv2d_0",
+        "activation_2 activation_4 block35_10_ac block17_20_ac conv_7b_ac",
+        (_Variant("inception_resnet_v2", "InceptionResNetV2"),),
+        _APACHE,
+    ),
+    _Family(
+        "Chollet, arXiv:1610.02357",
+        "tf",
+        "block1_conv1",
+        "block1_conv2_act add_0 add_1 add_10 block14_sepconv2_act",
+        (_Variant("xception", "Xception"),),
+        "MIT, Keras",
+    ),
+    _Family(
+        "Howard et al., arXiv:1704.04861",
+        "tf",
+        "conv1",
+        "conv_pw_1_relu conv_pw_3_relu conv_pw_5_relu conv_pw_11_relu conv_pw_13_relu",
+        (_Variant("mobilenet", "MobileNet"), *_widths("mobilenet", "MobileNet", 25, 50, 75)),
+        _APACHE,
+    ),
+    _Family(
+        "Sandler et al., arXiv:1801.04381",
+        "tf",
+        "Conv1",
+        "expanded_conv_project_BN block_2_add block_5_add block_12_add block_16_project_BN",
+        (_Variant("mobilenet_v2", "MobileNetV2"), *_widths("mobilenet_v2", "MobileNetV2", 35, 50, 75, 130, 140)),
+        _APACHE,
+    ),
+    _Family(
+        "Howard et al., arXiv:1905.02244",
+        "tf",
+        "conv",
+        "{0} expanded_conv_project_bn expanded_conv_2_add expanded_conv_7_add expanded_conv_10_add",
+        _v3("small", "MobileNetV3Small"),
+    ),
+    _Family(
+        "Howard et al., arXiv:1905.02244",
+        "tf",
+        "conv",
+        "expanded_conv_add expanded_conv_2_add expanded_conv_5_add expanded_conv_11_add expanded_conv_14_add",
+        _v3("large", "MobileNetV3Large"),
+    ),
+    _Family(
+        "Tan & Le, arXiv:1905.11946",
         "torch",
         "stem_conv",
-        _STAGE_ENDS,
+        _SEVEN_STAGES,
         tuple(
             _Variant(f"efficientnet_b{number}", f"EfficientNetB{number}", _ends(_scaled(depth, (1, 2, 2, 3, 1))))
-            for number, depth in enumerate(_B_DEPTHS)
+            for number, depth in enumerate((1.0, 1.1, 1.2, 1.4, 1.8, 2.2, 2.6, 3.1))
         ),
     ),
     _Family(
-        "Sandler et al., MobileNetV2, arXiv:1801.04381",
-        "tf",
-        "Conv1",
-        {
-            **{2: "expanded_conv_project_BN", 4: "block_2_add", 8: "block_5_add", 16: "block_12_add"},
-            32: "block_16_project_BN",
-        },
-        (
-            _Variant("mobilenet_v2", "MobileNetV2"),
-            *(
-                _Variant(f"mobilenet_v2_{percent:03}", "MobileNetV2", (), (("alpha", percent / 100),))
-                for percent in (35, 50, 75, 130, 140)
-            ),
+        "Tan & Le, arXiv:2104.00298",
+        "torch",
+        "stem_conv",
+        _SIX_STAGES,
+        tuple(
+            _Variant(
+                f"efficientnet_v2_b{number}",
+                f"EfficientNetV2B{number}",
+                _ends(_scaled(depth, (1, 2, 2, 5, 8)), "project_activation"),
+            )
+            for number, depth in enumerate((1.0, 1.1, 1.2, 1.4))
         ),
+    ),
+    _Family(
+        "Tan & Le, arXiv:2104.00298",
+        "128",
+        "stem_conv",
+        _SIX_STAGES,
+        (_Variant("efficientnet_v2_s", "EfficientNetV2S", _ends((2, 4, 4, 9, 15))),),
+    ),
+    _Family(
+        "Tan & Le, arXiv:2104.00298",
+        "128",
+        "stem_conv",
+        _SEVEN_STAGES,
+        (
+            _Variant("efficientnet_v2_m", "EfficientNetV2M", _ends((3, 5, 5, 14, 5))),
+            _Variant("efficientnet_v2_l", "EfficientNetV2L", _ends((4, 7, 7, 19, 7))),
+        ),
+    ),
+    _Family(
+        "Liu et al., arXiv:2201.03545",
+        "torch",
+        "{0}_stem_conv",
+        "add_{1} add_{2} add_{3} add_{4}",
+        tuple(
+            _Variant(f"convnext_{size}", builder, (f"convnext_{size}", *_last_sums(3, 3, middle, 3)))
+            for size, builder, middle in (
+                *(("tiny", "ConvNeXtTiny", 9), ("small", "ConvNeXtSmall", 27), ("base", "ConvNeXtBase", 27)),
+                *(("large", "ConvNeXtLarge", 27), ("xlarge", "ConvNeXtXLarge", 27)),
+            )
+        ),
+    ),
+    _Family(
+        "Zoph et al., arXiv:1707.07012",
+        "tf",
+        "stem_conv1",
+        "stem_bn1 reduction_concat_stem_1 normal_concat_{0} normal_concat_{1} activation_{2}",
+        (
+            _Variant("nasnet_mobile", "NASNetMobile", (3, 8, 187)),
+            _Variant("nasnet_large", "NASNetLarge", (5, 12, 259)),
+        ),
+        _APACHE,
+    ),
+    _Family(
+        "Tan & Le, arXiv:1905.11946, and the TensorFlow blog of March 2020",
+        "lite",
+        "stem_conv",
+        _SEVEN_STAGES,
+        tuple(
+            # The first and the last stage are not scaled.
+            _Variant(f"efficientnet_lite{number}", "", _ends((1, *_scaled(depth, (2, 2, 3)), 1)))
+            for number, depth in enumerate((1.0, 1.1, 1.2, 1.4, 1.8))
+        ),
+        "Apache-2.0, efficientnet-lite-pytorch",
+        template="lite",
+    ),
+    _Family(
+        "He et al., arXiv:1512.03385",
+        "torch",
+        "conv1_conv",
+        _RESNET,
+        (_Variant("resnet18", "", (2, 2, 2, 2)), _Variant("resnet34", "", (3, 4, 6, 3))),
+        template="resnet",
     ),
 )
 

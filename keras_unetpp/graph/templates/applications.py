@@ -35,7 +35,7 @@ IMAGE = "image"
 _NORMALISING = ("Rescaling", "Normalization")
 _WINDOWED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D")
 _SIDES = {"NASNetMobile": 225, "NASNetLarge": 225}
-"""NASNet decides by static sides; at 225 its unpadded stem gives 112, and all later paddings are those of even sides."""
+"""NASNet decides by static sides: at 225 its unpadded stem gives 112, and later paddings are those of even sides."""
 
 
 class Step(NamedTuple):
@@ -232,18 +232,18 @@ def _sum(config: dict[str, Any], name: str, reads: tuple[str, ...], constants: l
 
 def _product(config: dict[str, Any], name: str, reads: tuple[str, ...], constants: list[float]) -> list[Step]:
     if constants:
-        return [Step(name, "Rescaling", {"scale": constants[0]}, reads)]
+        return [Step(name, "Rescaling", {"scale": constants[0], "offset": 0.0}, reads)]
     return [Step(name, "Multiply", {}, reads)]
 
 
 def _scaled_sum(config: dict[str, Any], name: str, reads: tuple[str, ...], constants: list[float]) -> list[Step]:
-    scale = Step(f"{name}_scale", "Rescaling", {"scale": config["scale"]}, reads[1:])
+    scale = Step(f"{name}_scale", "Rescaling", {"scale": config["scale"], "offset": 0.0}, reads[1:])
     return [scale, Step(name, "Add", {}, (reads[0], scale.name))]
 
 
 def _layer_scale(config: dict[str, Any], name: str, reads: tuple[str, ...], constants: list[float]) -> list[Step]:
     start = {"class_name": "Constant", "config": {"value": config["init_values"]}}
-    options = {"kernel_size": 1, "use_bias": False, "depthwise_initializer": start}
+    options = {"kernel_size": 1, "padding": "same", "use_bias": False, "depthwise_initializer": start}
     return [Step(name, "DepthwiseConv2D", options, reads, name)]
 
 
