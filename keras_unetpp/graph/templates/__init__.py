@@ -1,0 +1,1 @@
+"""Backbones as plain Keras models, before a UNet++ takes them apart."""
