@@ -104,7 +104,7 @@ def load_torch(model: keras.Model, state: Mapping[str, Any], layout: str = "refe
     arrays = {name: _array(value) for name, value in state.items() if name.rpartition(".")[2] not in rules.ignored}
     expected = {theirs[name]: _their_shape(tuple(weight.shape)) for name, weight in weights.items()}
     check_names(expected, arrays, "The state dict", model)
-    assign(model, {name: _our_order(arrays[theirs[name]]) for name in weights})
+    assign(model, {name: our_order(arrays[theirs[name]]) for name in weights})
 
 
 def _check_structure(model: keras.Model, preset: str) -> None:
@@ -137,5 +137,6 @@ def _their_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape if len(shape) < 2 else (shape[-1], shape[-2], *shape[:-2])
 
 
-def _our_order(array: np.ndarray) -> np.ndarray:
+def our_order(array: np.ndarray) -> np.ndarray:
+    """A view of PyTorch's kernel with Keras' axes: (out, in, *sides) -> (*sides, in, out)."""
     return array if array.ndim < 2 else np.transpose(array, (*range(2, array.ndim), 1, 0))

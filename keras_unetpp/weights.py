@@ -116,9 +116,23 @@ def save(model: keras.Model, path: str | os.PathLike[str], dtype: str | None = N
     arrays = state(model)
     _check_range(arrays, dtype)
     spec = getattr(model, "spec", None)
-    about = {"format": FORMAT, "version": __version__, "spec": spec.to_dict() if spec else None}
     arrays = {name: array.astype(dtype or array.dtype) for name, array in arrays.items()}
-    data = safetensors.numpy.save(arrays, {HEADER: json.dumps(about)})
+    write(arrays, path, {"spec": spec.to_dict() if spec else None})
+
+
+def write(state: Mapping[str, np.ndarray], path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
+    """Write arrays by name to a safetensors file, whole or not at all, with what `read` shall tell about them.
+
+    Args:
+        state: name -> array.
+        path: the file, usually `*.safetensors`.
+        about: what JSON can hold; `format` and `version` are added.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    about = {"format": FORMAT, "version": __version__, **about}
+    data = safetensors.numpy.save(dict(state), {HEADER: json.dumps(about)})
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
