@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from keras_unetpp.errors import InputError
     from keras_unetpp.export import export
     from keras_unetpp.folders import predict_folder
+    from keras_unetpp.graph.backbones import backbones, register_backbone
     from keras_unetpp.graph.build import build
     from keras_unetpp.graph.model import UNetPP
     from keras_unetpp.inference import Predictor, segment
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from keras_unetpp.training import losses, metrics
     from keras_unetpp.training.data import read_folder
     from keras_unetpp.training.evaluate import evaluate
+    from keras_unetpp.training.finetune import GradualUnfreezing, freeze_encoder, unfreeze_encoder
     from keras_unetpp.training.fit import fit
     from keras_unetpp.training.recipe import Recipe
     from keras_unetpp.zoo import load
@@ -27,22 +29,27 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "GradualUnfreezing": "training.finetune",
     "InputError": "errors",
     "Predictor": "inference",
     "Recipe": "training.recipe",
     "Spec": "spec",
     "UNetPP": "graph.model",
+    "backbones": "graph.backbones",
     "build": "graph.build",
     "choose": "pruning",
     "cost": "spec",
     "evaluate": "training.evaluate",
     "fit": "training.fit",
+    "freeze_encoder": "training.finetune",
     "levels": "pruning",
     "load": "zoo",
     "predict_folder": "folders",
     "prune": "pruning",
     "read_folder": "training.data",
+    "register_backbone": "graph.backbones",
     "segment": "inference",
+    "unfreeze_encoder": "training.finetune",
 }
 _MODULES = {
     "export": "export",

@@ -11,7 +11,7 @@ import keras
 
 from keras_unetpp import weights
 from keras_unetpp.errors import InputError, hint
-from keras_unetpp.graph.build import build
+from keras_unetpp.graph.build import assemble
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tables import mega, table
@@ -111,7 +111,7 @@ def load(name: str | Path, folder: str | Path | None = None) -> keras.Model:
     if Path(name).suffix == ".keras":
         return _from_file(Path(name))
     one = entry(str(name), folder)
-    model = build(one.spec)
+    model = assemble(one.spec)
     weights.load(model, one.file(WEIGHTS))
     return model
 

@@ -8,12 +8,20 @@ import keras
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.measure import first_convolution, measure, running_order
 from keras_unetpp.spec import backbones as facts
-from keras_unetpp.spec.backbone_table import ROWS
+from keras_unetpp.graph.templates.applications import application
+from keras_unetpp.graph.templates.lite import efficientnet_lite
+from keras_unetpp.graph.templates.resnet import resnet
+from keras_unetpp.spec.backbone_table import BACKBONES
 from keras_unetpp.spec.backbones import Backbone
 from keras_unetpp.tables import giga, table
 
 Template = Callable[[], keras.Model]
 
+_TEMPLATES: dict[str, Callable[[str], keras.Model]] = {
+    "applications": application,
+    "lite": lambda name: efficientnet_lite(int(name.removeprefix("efficientnet_lite"))),
+    "resnet": lambda name: resnet(int(name.removeprefix("resnet"))),
+}
 _own: dict[str, Template] = {}
 
 
@@ -25,12 +33,11 @@ def template(name: str) -> keras.Model:
     Raises:
         InputError: there is no backbone of that name.
     """
-    facts.backbone(name)
     if name in _own:
         return _own[name]()
-    from keras_unetpp.graph.templates import make
-
-    return make(ROWS[name])
+    if name not in BACKBONES:
+        facts.backbone(name)  # raises
+    return _TEMPLATES[BACKBONES[name].template](name)
 
 
 def register_backbone(name: str, model: keras.Model | Template, taps: Sequence[str], *,
@@ -43,7 +50,7 @@ def register_backbone(name: str, model: keras.Model | Template, taps: Sequence[s
     Args:
         name: letters, digits and underscores.
         model: functional, of one level, from (batch, None, None, 3); or a function that makes one. Its structure is
-            copied; its weights are what `encoder_weights=None` starts from only if the function makes them.
+            copied, and with `encoder_weights="own"` its weights too.
         taps: names of the layers to read, one for each row, finest first: at reductions 1, 2, 4, .. or 2, 4, ..;
             each should separate the network, so that what comes later reads what is before through it alone.
         mean: of red, green and blue, in pixel values 0..255, subtracted inside the graph.

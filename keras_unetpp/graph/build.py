@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.graph import encoder_weights
 from keras_unetpp.graph.encoder import encode
 from keras_unetpp.graph.layers import make
 from keras_unetpp.graph.model import UNetPP
@@ -23,12 +24,18 @@ def build(spec: Spec | tuple[int | None, ...] | None = None, *, preset: str | No
         fields: fields of Spec, by name.
 
     Raises:
-        InputError: naming the field, what was received and what is allowed.
+        InputError: naming the field, what was received and what is allowed; or why the backbone's pretrained weights
+            cannot be had.
 
     >>> build((64, 64, 3), width=4, depth=2).count_params() == cost(Spec((64, 64, 3), width=4, depth=2)).params
     True
     """
-    return assemble(resolve(spec, preset, fields))
+    whole = resolve(spec, preset, fields)
+    state = None if whole.encoder_weights is None else encoder_weights.read(whole)
+    model = assemble(whole)
+    if state is not None:
+        encoder_weights.give(model, state, source=str(whole.encoder_weights))
+    return model
 
 
 def resolve(spec: Spec | tuple[int | None, ...] | None, preset: str | None, fields: dict[str, Any]) -> Spec:
@@ -49,7 +56,7 @@ def resolve(spec: Spec | tuple[int | None, ...] | None, preset: str | None, fiel
 
 
 def assemble(spec: Spec) -> UNetPP:
-    """The model of a Spec."""
+    """The model of a Spec, with random weights throughout."""
     tensors: dict[str, Any] = {}
     taps: dict[str, Any] = {}
     for row in plan(spec):

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.graph.encoder import encoder_layers
+from keras_unetpp.graph.slow import slow
 from keras_unetpp.graph.steady import steady
 from keras_unetpp.spec.fields import Spec, check_sides
 
@@ -37,8 +39,17 @@ class UNetPP(keras.Model):
         return super().__call__(inputs, *args, **kwargs)
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
-                weighted_metrics: Any = None, **kwargs: Any) -> None:  # fmt: skip
-        """Keras' `compile`, with everything given once and used for every head."""
+                weighted_metrics: Any = None, encoder_learning_rate: float = 1.0, **kwargs: Any) -> None:  # fmt: skip
+        """Keras' `compile`, with everything given once and used for every head.
+
+        Args:
+            encoder_learning_rate: what the optimizer's learning rate is multiplied by for the weights of the backbone,
+                0..1; for any Keras optimizer.
+        """
+        if isinstance(encoder_learning_rate, bool) or not isinstance(encoder_learning_rate, (int, float)) or not (
+            0 <= encoder_learning_rate <= 1
+        ):
+            raise InputError(f"encoder_learning_rate must be a number from 0 to 1. Received: {encoder_learning_rate!r}.")
         if self._heads:
             if isinstance(loss, (list, tuple)):
                 loss = _by_head("loss", loss, self._heads)
@@ -54,6 +65,15 @@ class UNetPP(keras.Model):
             weighted_metrics=self._spread(weighted_metrics, _copies),
             **kwargs,
         )
+        self._encoder_learning_rate = float(encoder_learning_rate)
+        if encoder_learning_rate != 1:
+            weights = [weight for layer in encoder_layers(self).values() for weight in layer.trainable_weights]
+            slow(self.optimizer, weights, self._encoder_learning_rate)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Keras' own, and what `compile` takes besides."""
+        config = super().get_compile_config()
+        return config and {**config, "encoder_learning_rate": self._encoder_learning_rate}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as the saved model was; Keras leaves this to classes that have a `compile` of their own."""

@@ -12,7 +12,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from keras_unetpp.errors import InputError, hint
-from keras_unetpp.spec.backbone_table import ROWS
+from keras_unetpp.spec.backbone_table import BACKBONES
 
 FACTS_FILE = "backbone_facts.json"
 MAX_REDUCTION = 64
@@ -121,7 +121,7 @@ def backbone(name: str) -> Backbone:
     """
     if name in registered:
         return registered[name]
-    if name not in ROWS:
+    if name not in BACKBONES:
         raise InputError(
             f"Unknown backbone {name!r}.{hint(name, names())} keras_unetpp.backbones() lists them;"
             " register_backbone() adds your own."
@@ -131,7 +131,7 @@ def backbone(name: str) -> Backbone:
 
 def names() -> tuple[str, ...]:
     """All names, those that ship first."""
-    return (*ROWS, *registered)
+    return (*BACKBONES, *registered)
 
 
 def every() -> Iterator[Backbone]:
@@ -148,7 +148,7 @@ def _facts() -> dict[str, list[list[int]]]:
 
 @cache
 def _shipped(name: str) -> Backbone:
-    row = ROWS[name]
-    layers = row.taps
-    taps = tuple(Tap(layer, *numbers) for layer, numbers in zip(layers, _facts()[name], strict=True))
-    return Backbone(name, taps, row.first, row.mean, row.std, row.licence, row.source)
+    row = BACKBONES[name]
+    taps = tuple(Tap(layer, reduction, *numbers)
+                 for (reduction, layer), numbers in zip(row.taps, _facts()[name], strict=True))  # fmt: skip
+    return Backbone(name, taps, row.stem, row.mean, row.std, row.licence, row.paper)

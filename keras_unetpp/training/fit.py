@@ -17,6 +17,7 @@ from keras_unetpp.training.augment import augmentation
 from keras_unetpp.training.data import Crops, Sample, load, read_folder
 from keras_unetpp.training.display import Display
 from keras_unetpp.training.evaluate import evaluate, mean
+from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
 from keras_unetpp.training.recipe import Recipe, check_names
 from keras_unetpp.training.run import Row, Run
 
@@ -60,6 +61,7 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
     rank, spec = len(model.spec.sides), model.spec
     if settings.crop % spec.divisor:
         raise InputError(f"Recipe.crop must be a multiple of 2^depth = {spec.divisor}. Received: {settings.crop}.")
+    thaw = _thaw(model, settings)
     samples = read_folder(data, ndim=rank) if isinstance(data, (str, Path)) else list(data)
     validation = [sample for sample in samples if sample.split == "val"]
     run = Run(out)
@@ -88,9 +90,18 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
             initial_epoch=first,
             shuffle=False,
             verbose=0,
-            callbacks=[watch, *extra, *shown, *callbacks],
+            callbacks=[*thaw, watch, *extra, *shown, *callbacks],
         )
     return run.rows
+
+
+def _thaw(model: UNetPP, recipe: Recipe) -> list[keras.callbacks.Callback]:
+    """What a recipe says about backbones, as a callback; it comes before those that save the model."""
+    said = (recipe.encoder_learning_rate, recipe.frozen_epochs, recipe.thaw_epochs)
+    if said == (1.0, 0, 0):
+        return []
+    layers_of(model)  # raises for a model without one
+    return [GradualUnfreezing(recipe.frozen_epochs, recipe.thaw_epochs)] if any(said[1:]) else []
 
 
 def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
@@ -111,7 +122,7 @@ def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
     logits = model.spec.output_activation == "linear"
     multi_label = model.spec.classes > 1 and model.spec.output_activation == "sigmoid"
     loss = LOSSES[recipe.loss](from_logits=logits, multi_label=multi_label, ignore_index=recipe.ignore_index)
-    model.compile(optimizer, loss=loss, jit_compile=False)
+    model.compile(optimizer, loss=loss, jit_compile=False, encoder_learning_rate=recipe.encoder_learning_rate)
     optimizer.build(model.trainable_variables)
 
 

@@ -1,0 +1,24 @@
+"""A lower learning rate for some of the weights, whatever the optimizer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+
+def slow(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable], factor: float) -> None:
+    """Let an optimizer move some variables by `factor` times what it would.
+
+    For every optimizer whose step is proportional to its learning rate, weight decay included, this is a learning rate
+    of `factor` times the others'. Keras has one learning rate for all. The optimizer stays a stock one: nothing of this
+    is saved with it.
+    """
+    whole = optimizer.apply
+
+    def apply(grads: Any, trainable_variables: Any = None) -> None:
+        before = [keras.ops.copy(variable.value) for variable in variables]
+        whole(grads, trainable_variables)
+        for variable, old in zip(variables, before, strict=True):
+            variable.assign(old + factor * (variable.value - old))
+
+    optimizer.apply = apply
