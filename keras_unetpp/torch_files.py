@@ -39,7 +39,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     holds it exactly; all other types stay. No more is allocated than the file is long, or twice that for bfloat16.
 
     Args:
-        path: what `torch.save(model.state_dict(), path)` wrote, by any version of PyTorch since 0.4; or a dict that has
+        path: what `torch.save(model.state_dict(), path)` wrote, in either format; or a dict that has
             the state dict under one of `NESTED`.
 
     Raises:

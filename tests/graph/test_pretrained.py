@@ -3,7 +3,9 @@
 import hashlib
 import subprocess
 import sys
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -272,6 +274,22 @@ def test_a_failing_write_leaves_nothing(package, keras_home, monkeypatch):
     assert kept(keras_home) == []
 
 
+def test_two_conversions_at_once(package, keras_home, monkeypatch):
+    barrier, write = threading.Barrier(2), weights.write
+
+    def together(*arguments):
+        barrier.wait(timeout=30)
+        write(*arguments)
+
+    monkeypatch.setattr(weights, "write", together)
+    with ThreadPoolExecutor(2) as pool:
+        digests = set(pool.map(lambda number: pretrained.digest(lite_weights(number)), (0, 0)))
+    assert digests == {pretrained.digest(lite_weights(0))}
+    assert len(package[1]) == 2
+    assert len(kept(keras_home)) == 1
+
+
+@pytest.mark.slow
 def test_two_processes_at_once(keras_home):
     needs(0)
     code = "from keras_unetpp.graph.pretrained import digest, lite_weights; print(digest(lite_weights(0)))"
