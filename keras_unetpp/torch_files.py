@@ -36,11 +36,12 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The tensors of a checkpoint by name, in its order.
 
     The arrays are read-only; those of tensors that share numbers share them too. bfloat16 comes as float32, which
-    holds it exactly; all other types stay. No more is allocated than the file is long, or twice that for bfloat16.
+    holds it exactly; all other types stay. Before memory is taken for numbers, their claimed count is compared with
+    what the file has left, so that the arrays are no longer than the file; those of bfloat16 twice that.
 
     Args:
-        path: what `torch.save(model.state_dict(), path)` wrote, in either format; or a dict that has
-            the state dict under one of `NESTED`.
+        path: what `torch.save(model.state_dict(), path)` wrote, in either format; or a dict that has the state
+            dict under one of `NESTED`.
 
     Raises:
         InputError: the file is cut off, damaged or something else; or its pickle names a function or class that a
@@ -133,7 +134,9 @@ def _numbers(storage: Storage, read: Callable[[int], bytes], left: int, order: s
         raise Malformed(f"storage {storage.key} needs {length} bytes, {left} are left")
     array = np.frombuffer(data, dtype)
     if half:
-        array = (array.astype("u4") << 16).view("f4")
+        wide = array.astype("u4")
+        wide <<= 16
+        array = wide.view("f4")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     array.flags.writeable = False
     return array
