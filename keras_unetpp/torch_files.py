@@ -4,12 +4,14 @@ Two formats: the one until PyTorch 1.5, pickles one after another and then the n
 with `data.pkl` and a file for each run of numbers.
 """
 
+import errno
 import math
 import mmap
 import os
+import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,17 +28,20 @@ NESTED = ("state_dict", "model_state_dict", "model")
 
 _ZIP = b"PK\x03\x04"
 _RANK = 32
+_DAMAGE = (Malformed, zipfile.BadZipFile, struct.error, EOFError, RuntimeError, LookupError, ValueError, OverflowError)
+"""What reading a damaged file raises, here and in `zipfile`."""
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The tensors of a checkpoint by name, in its order.
 
     The arrays are read-only; those of tensors that share numbers share them too. bfloat16 comes as float32, which
-    holds it exactly; all other types stay. No more is allocated than the file is long, or twice that for bfloat16.
+    holds it exactly; all other types stay. Before memory is taken for numbers, their claimed count is compared with
+    what the file has left, so that the arrays are no longer than the file; those of bfloat16 twice that.
 
     Args:
-        path: what `torch.save(model.state_dict(), path)` wrote, by any version of PyTorch since 0.4; or a dict that has
-            the state dict under one of `NESTED`.
+        path: what `torch.save(model.state_dict(), path)` wrote, in either format; or a dict that has the state
+            dict under one of `NESTED`.
 
     Raises:
         InputError: the file is cut off, damaged or something else; or its pickle names a function or class that a
@@ -46,8 +51,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            reader = _read_zip if file.peek(4)[:4] == _ZIP else _read_old
-            found, arrays = reader(file, size)
+            found, arrays = (_read_zip if file.peek(4)[:4] == _ZIP else _read_old)(file, size)
         tensors = _tensors(found)
         return {name: _view(tensor, arrays[tensor.storage.key], name) for name, tensor in tensors.items()}
     except Forbidden as error:
@@ -55,7 +59,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             f"{os.fspath(path)} refers to {error}, which is no part of a state dict; nothing of it was run. Write the"
             " weights alone, in PyTorch: torch.save(model.state_dict(), path)."
         ) from error
-    except (Malformed, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, KeyError, ValueError) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"{os.fspath(path)} is cut off, damaged, or no PyTorch state dict ({error}). Fetch it again, or write it"
             " with torch.save(model.state_dict(), path)."
@@ -73,7 +77,7 @@ def _read_old(file: BinaryIO, size: int) -> tuple[Any, dict[str, np.ndarray]]:
             torch_pickle.read(data)
         found, storages = torch_pickle.read(data)
         keys, _ = torch_pickle.read(data)
-        if not isinstance(keys, list) or set(map(str, keys)) != set(storages):
+        if not isinstance(keys, list) or any(type(key) is not str for key in keys) or set(keys) != set(storages):
             raise Malformed("its list of storages is not the one that its tensors need")
         arrays = {}
         for key in keys:
@@ -86,7 +90,7 @@ def _read_old(file: BinaryIO, size: int) -> tuple[Any, dict[str, np.ndarray]]:
 
 def _read_zip(file: BinaryIO, size: int) -> tuple[Any, dict[str, np.ndarray]]:
     """What `data.pkl` describes, and the numbers, from the archive's files."""
-    with zipfile.ZipFile(file) as archive:
+    with _archive(file) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
         # PyTorch does not compress: an archive that does, or whose parts overlap, may unpack to any size.
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
@@ -109,6 +113,17 @@ def _read_zip(file: BinaryIO, size: int) -> tuple[Any, dict[str, np.ndarray]]:
     return found, arrays
 
 
+@contextmanager
+def _archive(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise Malformed("the archive's list points outside of the file") from error
+        raise
+
+
 def _numbers(storage: Storage, read: Callable[[int], bytes], left: int, order: str) -> np.ndarray:
     """A storage's numbers, if the bytes left hold as many."""
     half = storage.kind == "bfloat16"
@@ -119,7 +134,9 @@ def _numbers(storage: Storage, read: Callable[[int], bytes], left: int, order: s
         raise Malformed(f"storage {storage.key} needs {length} bytes, {left} are left")
     array = np.frombuffer(data, dtype)
     if half:
-        array = (array.astype("u4") << 16).view("f4")
+        wide = array.astype("u4")
+        wide <<= 16
+        array = wide.view("f4")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     array.flags.writeable = False
     return array

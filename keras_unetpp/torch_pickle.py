@@ -123,7 +123,8 @@ def _name(machine: _Machine, name: str) -> None:
 
 
 def _stacked_name(machine: _Machine, _: Any) -> None:
-    module, name = _popped(machine, 2)
+    # A container may be a few bytes long and print as gigabytes, so nothing but text gets into names and messages.
+    module, name = (_checked(part, str) for part in _popped(machine, 2))
     _name(machine, f"{module}.{name}")
 
 
@@ -144,9 +145,9 @@ def _build(machine: _Machine, _: Any) -> None:
 
 def _storage(machine: _Machine, _: Any) -> None:
     word, kind, key, _location, size, *view = _checked(machine.stack.pop(), tuple)
-    if word != "storage" or type(kind) is not _Name or any(view):
+    if _checked(word, str) != "storage" or any(view):
         raise Malformed(f"it refers to a {word!r} where a storage is expected")
-    made = Storage(_checked(key, str), STORAGES[kind.name], _count(size))
+    made = Storage(_checked(key, str), STORAGES[_checked(kind, _Name).name], _count(size))
     if machine.storages.setdefault(made.key, made) != made:
         raise Malformed(f"storage {key!r} is described in two ways")
     machine.stack.append(made)
@@ -178,6 +179,12 @@ def _marked_tuple(machine: _Machine, _: Any) -> None:
 def _marked_list(machine: _Machine, _: Any) -> None:
     items = machine.marked()
     machine.stack.append(items)
+
+
+def _marked_dict(machine: _Machine, _: Any) -> None:
+    items = machine.marked()
+    machine.stack.append({})
+    _set_items(machine, items)
 
 
 def _tuple(machine: _Machine, count: int) -> None:
@@ -256,6 +263,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
     "TUPLE2": lambda machine, _: _tuple(machine, 2),
     "TUPLE3": lambda machine, _: _tuple(machine, 3),
     "LIST": _marked_list,
+    "DICT": _marked_dict,
     "APPEND": lambda machine, _: _append(machine, _popped(machine, 1)),
     "APPENDS": lambda machine, _: _append(machine, machine.marked()),
     "SETITEM": lambda machine, _: _set_items(machine, _popped(machine, 2)),

@@ -7,8 +7,9 @@ first use, without PyTorch, and kept as safetensors in Keras' folder.
 import hashlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from keras_unetpp import weights
 from keras_unetpp.errors import InputError, hint
-from keras_unetpp.graph.templates import lite
+from keras_unetpp.graph.templates import lite, resnet
 from keras_unetpp.interop import TENSORS, our_order
 from keras_unetpp.torch_files import read_state_dict
 from keras_unetpp.weights import State
@@ -78,6 +79,17 @@ _LITE_PARTS = {
 }
 """Our layer of a block -> its module, for package `efficientnet-lite-pytorch`."""
 
+_RESNET_ENDS = {"conv1_conv": "conv1", "conv1_bn": "bn1", "predictions": "fc"}
+_RESNET_PARTS = {
+    "0_conv": "downsample.0",
+    "0_bn": "downsample.1",
+    "1_conv": "conv1",
+    "1_bn": "bn1",
+    "2_conv": "conv2",
+    "2_bn": "bn2",
+}
+"""Our layer of a block -> its module, for package `torchvision`."""
+
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 _COUNTER = "num_batches_tracked"
 _CLASSIFIER = "predictions"
@@ -87,7 +99,8 @@ def modules(family: str) -> dict[str, str]:
     """Every layer of a backbone that has weights -> what PyTorch's implementation calls it.
 
     Args:
-        family: `efficientnet_lite0`..`efficientnet_lite4`, named as in `efficientnet-lite-pytorch`.
+        family: `efficientnet_lite0`..`efficientnet_lite4`, named as in `efficientnet-lite-pytorch`; `resnet18` or
+            `resnet34`, as in `torchvision`.
 
     Raises:
         InputError: for another family.
@@ -97,15 +110,15 @@ def modules(family: str) -> dict[str, str]:
     return FAMILIES[family]()
 
 
-def state_from_torch(path: str | os.PathLike[str], family: str) -> State:
+def state_from_torch(path: str | os.PathLike[str], family: str, *, classifier: bool = False) -> State:
     """The weights of a backbone from PyTorch's state dict, by `layer/variable` of its template, float32.
 
-    The classifier's are there as `predictions/kernel` and `predictions/bias` if the file has them. A prefix `module.`,
-    which parallel training leaves, is taken off.
+    A prefix `module.`, which parallel training leaves, is taken off. `weights.assign` compares the shapes.
 
     Args:
         path: a file as `read_state_dict` takes it.
         family: as `modules` takes it.
+        classifier: give `predictions/kernel` and `predictions/bias` too, if the file has them.
 
     Raises:
         InputError: for an unknown family; a damaged file or one with forbidden contents; names that are not the
@@ -113,15 +126,19 @@ def state_from_torch(path: str | os.PathLike[str], family: str) -> State:
         OSError: the file cannot be read.
     """
     table = modules(family)
-    return _converted(read_state_dict(path), table, os.fspath(path), family)
+    return _chosen(_converted(read_state_dict(path), table, os.fspath(path), family), classifier)
 
 
-def lite_weights(number: int) -> State:
-    """ImageNet weights of EfficientNet-Lite0, 1 or 2 with its classifier, by `layer/variable`, float32.
+def lite_weights(number: int, *, classifier: bool = False) -> State:
+    """ImageNet weights of EfficientNet-Lite0, 1 or 2, by `layer/variable` of its template, float32.
 
     The first call converts the package's file and keeps the result in `KERAS_HOME` or `~/.keras`, folder
     `keras_unetpp`; later calls read that and compare it with the hash inside it. A damaged copy is made anew. Where the
     folder cannot be written, a warning says so and the weights are converted each time.
+
+    Args:
+        number: 0, 1 or 2.
+        classifier: give those of layer `predictions`, 1000 classes, too.
 
     Raises:
         InputError: for another number; the package is not installed; its file is damaged or not the one known here.
@@ -135,8 +152,8 @@ def lite_weights(number: int) -> State:
     kept = cache_folder() / f"{family}-{source.sha256[:8]}.safetensors"
     cached = _cached(kept, source)
     if cached is not None:
-        return cached
-    state = state_from_torch(_checked_file(source, number), family)
+        return _chosen(cached, classifier)
+    state = state_from_torch(_checked_file(source, number), family, classifier=True)
     about = {"source": source.sha256, "digest": digest(state)}
     try:
         weights.write(state, kept, about)
@@ -146,7 +163,7 @@ def lite_weights(number: int) -> State:
             " KERAS_HOME to a folder that can be written.",
             stacklevel=2,
         )
-    return state
+    return _chosen(state, classifier)
 
 
 def cache_folder() -> Path:
@@ -162,6 +179,10 @@ def digest(state: Mapping[str, np.ndarray]) -> str:
         found.update(f"{name} {array.dtype} {array.shape};".encode())
         found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
+
+
+def _chosen(state: State, classifier: bool) -> State:
+    return {name: array for name, array in state.items() if classifier or not name.startswith(f"{_CLASSIFIER}/")}
 
 
 def _cached(path: Path, source: Source) -> State | None:
@@ -243,7 +264,18 @@ def _lite_modules(number: int) -> dict[str, str]:
     return table
 
 
-FAMILIES = {
-    f"efficientnet_lite{number}": (lambda number=number: _lite_modules(number)) for number in range(len(lite.VARIANTS))
+def _resnet_modules(depth: int) -> dict[str, str]:
+    table = dict(_RESNET_ENDS)
+    for block in resnet.blocks(depth):
+        stage, place = block.name.removeprefix("conv").split("_block")
+        for part, module in _RESNET_PARTS.items():
+            if block.inputs != block.outputs or not part.startswith("0"):
+                table[f"{block.name}_{part}"] = f"layer{int(stage) - 1}.{int(place) - 1}.{module}"
+    return table
+
+
+FAMILIES: dict[str, Callable[[], dict[str, str]]] = {
+    **{f"efficientnet_lite{number}": partial(_lite_modules, number) for number in range(len(lite.VARIANTS))},
+    **{f"resnet{depth}": partial(_resnet_modules, depth) for depth in resnet.BLOCKS},
 }
 """Name of a family -> what makes its table of modules."""
