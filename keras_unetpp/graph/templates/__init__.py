@@ -1,1 +1,1 @@
-"""Backbones as plain functional networks of stock layers, before they become the encoder of a UNet++."""
+"""Backbones as plain Keras models, before a UNet++ takes them apart."""
