@@ -1,9 +1,8 @@
-"""Measure every backbone that ships and write what a plan needs to know of it: channels, parameters, work, memory, view.
+"""Measure every backbone that ships: channels, parameters, work, memory and view of each tap, for closed-form costs.
 
     python tools/measure_backbones.py [--only NAME ..] [--out keras_unetpp/spec/backbone_facts.json]
 
-Prints each backbone's row as it is done; some minutes for all. `tests/graph/test_measure.py` compares the file with what
-the built networks say.
+Prints each backbone's row as it is done; some minutes for all. A test compares the file with the built networks.
 """
 
 import argparse

@@ -7,10 +7,10 @@ import keras
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.measure import first_convolution, measure, running_order
-from keras_unetpp.spec import backbones as facts
 from keras_unetpp.graph.templates.applications import application
 from keras_unetpp.graph.templates.lite import efficientnet_lite
 from keras_unetpp.graph.templates.resnet import resnet
+from keras_unetpp.spec import backbones as facts
 from keras_unetpp.spec.backbone_table import BACKBONES
 from keras_unetpp.spec.backbones import Backbone
 from keras_unetpp.tables import giga, table

@@ -8,10 +8,9 @@ import numpy as np
 
 from keras_unetpp import weights
 from keras_unetpp.errors import InputError
-from keras_unetpp.graph import pretrained
 from keras_unetpp.graph.backbones import template
 from keras_unetpp.graph.encoder import encoder_layers
-from keras_unetpp.graph.templates import pretrained as applications
+from keras_unetpp.graph.templates import application_weights, torch_weights
 from keras_unetpp.spec.backbone_table import BACKBONES
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.weights import State
@@ -31,16 +30,16 @@ def read(spec: Spec) -> State:
     if source == "own" and kind == "own":
         return weights.state(template(name))
     if source == "imagenet" and kind == "applications":
-        return applications.imagenet(name)
+        return application_weights.imagenet(name)
     if source == "imagenet" and kind == "lite":
-        return pretrained.lite_weights(int(name[-1]))
+        return torch_weights.lite_weights(int(name[-1]))
     suffix = Path(source).suffix
     if suffix == ".safetensors":
         return _stripped(weights.read(source)[0])
     if suffix == ".h5" and kind == "applications":
-        return applications.from_file(name, source)
+        return application_weights.from_file(name, source)
     if suffix == ".pth" and kind in ("lite", "resnet"):
-        return pretrained.state_from_torch(source, name)
+        return torch_weights.state_from_torch(source, name)
     allowed = {"applications": "'imagenet', an .h5 file", "lite": "'imagenet' (Lite0..2), a .pth file",
                "resnet": "a .pth file of torchvision", "own": "'own'"}[kind]  # fmt: skip
     raise InputError(

@@ -201,6 +201,4 @@ def _through(layer: keras.layers.Layer) -> Callable[[Reach], Reach]:
     span = (max(size) - 1) * max(getattr(layer, "dilation_rate", (1,))) + 1
     left = max(span - stride, 0) // 2 if layer.padding == "same" else 0
     right = span - 1 - left
-    return lambda reach: Reach(
-        stride * reach.jump, reach.before + left * reach.jump, reach.after + right * reach.jump
-    )
+    return lambda reach: Reach(stride * reach.jump, reach.before + left * reach.jump, reach.after + right * reach.jump)

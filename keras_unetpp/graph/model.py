@@ -46,10 +46,9 @@ class UNetPP(keras.Model):
             encoder_learning_rate: what the optimizer's learning rate is multiplied by for the weights of the backbone,
                 0..1; for any Keras optimizer.
         """
-        if isinstance(encoder_learning_rate, bool) or not isinstance(encoder_learning_rate, (int, float)) or not (
-            0 <= encoder_learning_rate <= 1
-        ):
-            raise InputError(f"encoder_learning_rate must be a number from 0 to 1. Received: {encoder_learning_rate!r}.")
+        rate = encoder_learning_rate
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+            raise InputError(f"encoder_learning_rate must be a number from 0 to 1. Received: {rate!r}.")
         if self._heads:
             if isinstance(loss, (list, tuple)):
                 loss = _by_head("loss", loss, self._heads)
@@ -65,10 +64,9 @@ class UNetPP(keras.Model):
             weighted_metrics=self._spread(weighted_metrics, _copies),
             **kwargs,
         )
-        self._encoder_learning_rate = float(encoder_learning_rate)
-        if encoder_learning_rate != 1:
-            weights = [weight for layer in encoder_layers(self).values() for weight in layer.trainable_weights]
-            slow(self.optimizer, weights, self._encoder_learning_rate)
+        self._encoder_learning_rate = rate
+        if rate != 1:
+            slow(self.optimizer, [one for layer in encoder_layers(self).values() for one in layer.weights], rate)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras' own, and what `compile` takes besides."""

@@ -31,7 +31,7 @@ SCALINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Backbone:
+class Entry:
     """A row of the table.
 
     Attributes:
@@ -102,13 +102,13 @@ class _Family(NamedTuple):
     template: str = "applications"
     bgr: bool = False
 
-    def rows(self) -> Iterator[Backbone]:
+    def rows(self) -> Iterator[Entry]:
         """The rows of the table."""
         for name, builder, values, arguments in self.variants:
             layers = self.taps.format(*values).split()
             taps = tuple((COARSEST >> step, layer) for step, layer in enumerate(reversed(layers)))[::-1]
             stem = self.stem.format(*values)
-            yield Backbone(
+            yield Entry(
                 name, self.template, builder, arguments, taps, stem, self.scaling, self.bgr, self.paper, self.licence
             )
 
@@ -332,13 +332,13 @@ FAMILIES = (
 BACKBONES = {row.name: row for family in FAMILIES for row in family.rows()}
 
 
-def backbone(name: str) -> Backbone:
+def entry(name: str) -> Entry:
     """The row of a name.
 
     Raises:
         InputError: naming the rows there are.
 
-    >>> backbone("resnet50").taps[-1]
+    >>> entry("resnet50").taps[-1]
     (32, 'conv5_block3_out')
     """
     if name not in BACKBONES:

@@ -282,7 +282,8 @@ def _check_backbone(spec: Spec) -> None:
             f"Backbone {spec.backbone!r} reaches down to reduction {taps[-1].reduction}, so Spec.depth must be at most"
             f" {deepest}{'' if spec.stem else ' with stem=False'}. Received: {spec.depth}."
         )
-    if weights is not None and (not isinstance(weights, str) or not (weights in WEIGHT_NAMES or weights.endswith(WEIGHT_FILES))):
+    named = isinstance(weights, str) and (weights in WEIGHT_NAMES or weights.endswith(WEIGHT_FILES))
+    if weights is not None and not named:
         raise InputError(
             f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
             f" {', '.join(WEIGHT_FILES)}. Received: {weights!r}."

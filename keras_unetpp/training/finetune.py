@@ -9,8 +9,6 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.graph.encoder import encoder_layers, row_of
 from keras_unetpp.graph.model import UNetPP
 
-Layer = keras.layers.Layer
-
 
 def freeze_encoder(model: UNetPP, batch_norm: bool = True) -> None:
     """Let training leave the backbone of a model as it is; own rows above it stay trainable.
@@ -101,7 +99,7 @@ class GradualUnfreezing(keras.callbacks.Callback):
         _set(layers_of(self.model), True)
 
 
-def layers_of(model: UNetPP) -> list[Layer]:
+def layers_of(model: UNetPP) -> list[keras.layers.Layer]:
     """The layers of the backbone.
 
     Raises:
@@ -115,7 +113,7 @@ def layers_of(model: UNetPP) -> list[Layer]:
     return layers
 
 
-def _set(layers: Iterable[Layer], trainable: bool, batch_norm: bool = True) -> None:
+def _set(layers: Iterable[keras.layers.Layer], trainable: bool, batch_norm: bool = True) -> None:
     for layer in layers:
         if batch_norm or not isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = trainable

@@ -33,7 +33,7 @@ class Recipe:
     weight_decay: float = _field(1e-4, "of AdamW", 0)
     encoder_learning_rate: float = _field(1.0, "times learning_rate, for a backbone's weights, 0..1", 0)
     frozen_epochs: int = _field(0, "first epochs, in which a backbone stays as it is", 0)
-    thaw_epochs: int = _field(0, "epochs from the thaw of one row of a backbone to the next, lowest first; 0: all at once", 0)
+    thaw_epochs: int = _field(0, "epochs from one row's thaw to the next, lowest row first; 0: all at once", 0)
     warmup: float = _field(0.05, "share of the steps in which the learning rate rises", 0)
     augment: str = _field("default", "flips, rotation, zoom, colour, gamma, blur, noise", allowed=("default", "none"))
     balance: float = _field(0.5, "0 draws images alike, 1 draws kinds of image (index.csv) alike", 0)

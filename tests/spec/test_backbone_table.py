@@ -3,7 +3,7 @@
 import pytest
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.spec.backbone_table import BACKBONES, COARSEST, FAMILIES, SCALINGS, backbone
+from keras_unetpp.spec.backbone_table import BACKBONES, COARSEST, FAMILIES, SCALINGS, entry
 
 ROWS = list(BACKBONES.values())
 
@@ -49,11 +49,11 @@ def test_no_two_rows_are_one_network():
     ],
 )
 def test_taps(name, taps):
-    assert [layer for _, layer in backbone(name).taps] == taps.split()
+    assert [layer for _, layer in entry(name).taps] == taps.split()
 
 
 def test_unknown_name():
     with pytest.raises(
         InputError, match=r"^Unknown backbone 'resnet_50'\. Did you mean 'resnet50'\? Backbones: vgg16, "
     ):
-        backbone("resnet_50")
+        entry("resnet_50")

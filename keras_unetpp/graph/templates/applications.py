@@ -25,7 +25,7 @@ import keras
 import numpy as np
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.spec.backbone_table import BACKBONES, Backbone, backbone
+from keras_unetpp.spec.backbone_table import BACKBONES, Entry, entry
 
 State = dict[str, np.ndarray]
 
@@ -138,8 +138,8 @@ def assemble(steps: Iterable[Step], name: str) -> keras.Model:
     return keras.Model(tensors[IMAGE], tensors[step.name], name=name)
 
 
-def _row(name: str) -> Backbone:
-    row = backbone(name)
+def _row(name: str) -> Entry:
+    row = entry(name)
     if not row.builder:
         known = ", ".join(other.name for other in BACKBONES.values() if other.builder)
         raise InputError(f"keras.applications has no {name!r}. It has {known}.")

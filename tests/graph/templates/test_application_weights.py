@@ -11,8 +11,8 @@ import pytest
 
 from keras_unetpp import weights
 from keras_unetpp.errors import InputError
+from keras_unetpp.graph.templates.application_weights import from_file, imagenet
 from keras_unetpp.graph.templates.applications import application, convert, original
-from keras_unetpp.graph.templates.pretrained import from_file, imagenet
 
 NAME = "mobilenet_025"
 WAYS_OUT = (

@@ -15,9 +15,8 @@ import pytest
 
 from keras_unetpp import weights
 from keras_unetpp.errors import InputError
-from keras_unetpp.graph import pretrained
-from keras_unetpp.graph.pretrained import LITE_SOURCES, Source, lite_weights, modules, state_from_torch
-from keras_unetpp.graph.templates import lite, resnet
+from keras_unetpp.graph.templates import lite, resnet, torch_weights
+from keras_unetpp.graph.templates.torch_weights import LITE_SOURCES, Source, lite_weights, modules, state_from_torch
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -71,7 +70,7 @@ def test_resnet_computes_what_torch_computes(depth, monkeypatch):
 
     model, family = resnet.resnet(depth), f"resnet{depth}"
     shapes = {their_name(family, name): their_shape(weight.shape) for name, weight in weights.variables(model).items()}
-    monkeypatch.setattr(pretrained, "read_state_dict", lambda path: made_up(shapes))
+    monkeypatch.setattr(torch_weights, "read_state_dict", lambda path: made_up(shapes))
     weights.assign(model, state_from_torch("some.pth", family))
     names = ["conv1_relu", *(block.output for block in resnet.blocks(depth) if block.last)]
     run = keras.Model(model.input, [model.get_layer(name).output for name in names])
@@ -85,7 +84,7 @@ def test_resnet_computes_what_torch_computes(depth, monkeypatch):
 
 def their_name(family, name):
     layer, variable = name.split("/")
-    return f"{modules(family)[layer]}.{pretrained.TENSORS[variable]}"
+    return f"{modules(family)[layer]}.{torch_weights.TENSORS[variable]}"
 
 
 def their_shape(shape):
@@ -113,7 +112,7 @@ def tensors(family="resnet18"):
     found = {"fc.weight": np.ones((2, 3), "float32"), "fc.bias": np.ones(2, "float32")}
     for layer, module in modules(family).items():
         if layer.endswith("bn"):
-            found |= {f"{module}.{pretrained.TENSORS[name]}": np.ones(1, "float32") for name in pretrained._NORM}
+            found |= {f"{module}.{torch_weights.TENSORS[name]}": np.ones(1, "float32") for name in torch_weights._NORM}
             found[f"{module}.num_batches_tracked"] = np.array(7)
         elif layer != "predictions":
             found[f"{module}.weight"] = np.ones((4, 3, 2, 1), "float16")
@@ -123,7 +122,7 @@ def tensors(family="resnet18"):
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_the_classifier_is_optional(monkeypatch, prefix):
     given = {prefix + name: array for name, array in tensors().items()}
-    monkeypatch.setattr(pretrained, "read_state_dict", lambda path: given)
+    monkeypatch.setattr(torch_weights, "read_state_dict", lambda path: given)
     plain, whole = state_from_torch("a.pth", "resnet18"), state_from_torch("a.pth", "resnet18", classifier=True)
     assert whole.keys() - plain.keys() == {"predictions/kernel", "predictions/bias"}
     assert whole["predictions/kernel"].shape == (3, 2)
@@ -137,7 +136,7 @@ def test_names_of_another_network_are_listed(monkeypatch):
     given = tensors()
     del given["bn1.running_var"]
     given["layer9.weight"] = np.ones(1)
-    monkeypatch.setattr(pretrained, "read_state_dict", lambda path: given)
+    monkeypatch.setattr(torch_weights, "read_state_dict", lambda path: given)
     expected = (
         "a.pth does not fit resnet18. 1 missing: bn1.running_var; 1 extra: layer9.weight. "
         "Name the backbone that these weights are of."
@@ -153,7 +152,7 @@ def test_names_of_another_network_are_listed(monkeypatch):
 
 @pytest.mark.parametrize("array", [np.ones(3, "float32"), np.ones((1, 1, 1, 1), int)])
 def test_a_tensor_of_another_kind_is_refused(monkeypatch, array):
-    monkeypatch.setattr(pretrained, "read_state_dict", lambda path: {**tensors(), "conv1.weight": array})
+    monkeypatch.setattr(torch_weights, "read_state_dict", lambda path: {**tensors(), "conv1.weight": array})
     expected = (
         rf"conv1\.weight must have 4 sides and floating-point numbers\. Received: shape .*, {array.dtype}\. Fetch"
     )
@@ -175,7 +174,7 @@ def package(tmp_path, monkeypatch):
     reads = []
     state = tensors("efficientnet_lite0")
     del state["fc.weight"], state["fc.bias"]
-    monkeypatch.setattr(pretrained, "read_state_dict", lambda path: reads.append(path) or state)
+    monkeypatch.setattr(torch_weights, "read_state_dict", lambda path: reads.append(path) or state)
     return path, reads
 
 
@@ -283,8 +282,8 @@ def test_two_conversions_at_once(package, keras_home, monkeypatch):
 
     monkeypatch.setattr(weights, "write", together)
     with ThreadPoolExecutor(2) as pool:
-        digests = set(pool.map(lambda number: pretrained.digest(lite_weights(number)), (0, 0)))
-    assert digests == {pretrained.digest(lite_weights(0))}
+        digests = set(pool.map(lambda number: torch_weights.digest(lite_weights(number)), (0, 0)))
+    assert digests == {torch_weights.digest(lite_weights(0))}
     assert len(package[1]) == 2
     assert len(kept(keras_home)) == 1
 
@@ -292,7 +291,7 @@ def test_two_conversions_at_once(package, keras_home, monkeypatch):
 @pytest.mark.slow
 def test_two_processes_at_once(keras_home):
     needs(0)
-    code = "from keras_unetpp.graph.pretrained import digest, lite_weights; print(digest(lite_weights(0)))"
+    code = "from keras_unetpp.graph.templates.torch_weights import digest, lite_weights; print(digest(lite_weights(0)))"
     runs = [
         subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -300,5 +299,5 @@ def test_two_processes_at_once(keras_home):
     assert [run.returncode for run in runs] == [0, 0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert digests == {f"{pretrained.digest(lite_weights(0))}\n"}
+        assert digests == {f"{torch_weights.digest(lite_weights(0))}\n"}
     assert kept(keras_home) == ["efficientnet_lite0-57934424.safetensors"]
