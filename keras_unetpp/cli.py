@@ -83,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--labels", help="names of the classes, comma-separated")
     export.add_argument("--no-verify", dest="verify", action="store_false", help="leave the proof out")
 
+    _command(commands, "backbones", "", _backbones, "list the encoders that --backbone can name, and what they cost")
+
     zoo = _command(commands, "zoo", "[NAME]", _zoo, "list the trained models, or show the card of one")
     zoo.add_argument("name", nargs="?", help="entry whose card to show")
     return parser
@@ -110,7 +112,7 @@ def _network_options(parser: argparse.ArgumentParser) -> None:
 
     group = parser.add_argument_group("network")
     group.add_argument("--preset", help=f"start from {', '.join(PRESETS)}")
-    group.add_argument("--width", type=_value, default=None, help="filters of row 0, doubled in each row below")
+    _option(group, "width", {"help": "filters of row 0, doubled in each row below"})
     for name, item in FIELDS.items():
         _option(group, name, item.metadata)
 
@@ -147,9 +149,8 @@ def _spec(options: dict[str, Any]) -> Any:
     from keras_unetpp.spec import Spec
     from keras_unetpp.spec.fields import FIELDS
 
-    fields = {name: options.pop(name) for name in (*FIELDS, "width") if options.get(name) is not None}
+    fields = {name: options.pop(name) for name in (*FIELDS, "width") if name in options}
     preset = options.pop("preset")
-    options.pop("width", None)
     return Spec.preset(preset, **fields) if preset else Spec.from_dict(fields)
 
 
@@ -227,6 +228,12 @@ def _export(model: str, path: str, levels: Any, quantize: str | None, calibratio
     if labels is not None:
         options["labels"] = labels.split(",")
     print(export(load(model), path, levels=levels, **options))
+
+
+def _backbones() -> None:
+    from keras_unetpp.graph.backbones import backbones
+
+    print(backbones())
 
 
 def _zoo(name: str | None) -> None:

@@ -9,6 +9,10 @@ import pytest
 from PIL import Image
 
 
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="test every backbone, not one of each family")
+
+
 def disks(folder: Path, count: int = 6, side: int = 48, seed: int = 0) -> Path:
     """A data folder of bright disks on noise, with label masks."""
     rng = np.random.default_rng(seed)

@@ -15,6 +15,14 @@ from keras_unetpp.spec.backbone_table import BACKBONES
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.weights import State
 
+_ALLOWED = {
+    "applications": "'imagenet', an .h5 file or ",
+    "lite": "'imagenet' (Lite0..2), a .pth file or ",
+    "resnet": "a .pth file of torchvision or ",
+    "vgg": "or ",
+    "own": "'own' or ",
+}
+"""What a backbone's weights can be, by where it comes from."""
 _ROW = re.compile(r"x_(\d+)_0_")
 
 
@@ -40,10 +48,8 @@ def read(spec: Spec) -> State:
         return application_weights.from_file(name, source)
     if suffix == ".pth" and kind in ("lite", "resnet"):
         return torch_weights.state_from_torch(source, name)
-    allowed = {"applications": "'imagenet', an .h5 file", "lite": "'imagenet' (Lite0..2), a .pth file",
-               "resnet": "a .pth file of torchvision", "own": "'own'"}[kind]  # fmt: skip
     raise InputError(
-        f"encoder_weights of {name!r} must be None, {allowed}, or a .safetensors file. Received: {source!r}."
+        f"encoder_weights of {name!r} must be None, {_ALLOWED[kind]}a .safetensors file. Received: {source!r}."
     )
 
 

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from keras_unetpp.errors import InputError, hint
-
 
 class Scaling(NamedTuple):
     """Normalisation of RGB pixel values 0..255: (pixel - mean) / std, channel by channel."""
@@ -36,7 +34,7 @@ class Entry:
 
     Attributes:
         name: what `Spec.backbone` calls it.
-        template: module of `graph.templates` that builds it: `applications`, `lite` or `resnet`.
+        template: module of `graph.templates` that builds it: `applications`, `lite`, `resnet` or `vgg`.
         builder: the function in `keras.applications`; empty for the other templates.
         arguments: further arguments of that function.
         taps: (reduction, layer) pairs: the layer of the template whose output has input / reduction pixels a side.
@@ -325,22 +323,18 @@ FAMILIES = (
         "conv1_conv",
         _RESNET,
         (_Variant("resnet18", "", (2, 2, 2, 2)), _Variant("resnet34", "", (3, 4, 6, 3))),
+        "no weights ship or are fetched",
         template="resnet",
+    ),
+    _Family(
+        "Simonyan & Zisserman, arXiv:1409.1556",
+        "torch",
+        "block1_conv1",
+        "block1_conv{0} block2_conv{1} block3_conv{2} block4_conv{3} block5_conv{4} block5_pool",
+        (_Variant("vgg11", "", (1, 1, 2, 2, 2)), _Variant("vgg13", "", (2, 2, 2, 2, 2))),
+        "no weights ship or are fetched",
+        template="vgg",
     ),
 )
 
 BACKBONES = {row.name: row for family in FAMILIES for row in family.rows()}
-
-
-def entry(name: str) -> Entry:
-    """The row of a name.
-
-    Raises:
-        InputError: naming the rows there are.
-
-    >>> entry("resnet50").taps[-1]
-    (32, 'conv5_block3_out')
-    """
-    if name not in BACKBONES:
-        raise InputError(f"Unknown backbone {name!r}.{hint(name, BACKBONES)} Backbones: {', '.join(BACKBONES)}.")
-    return BACKBONES[name]

@@ -307,8 +307,8 @@ def check_sides(sides: Iterable[int | None], divisor: int) -> None:
     padded = tuple(None if side is None else -(-side // divisor) * divisor for side in received)
     if padded != received:
         raise InputError(
-            f"Every side must be a multiple of 2^depth = {divisor}. Received: {received}. Pad to {padded}, use a"
-            " smaller depth, or call segment(), which pads and crops by itself."
+            f"Every side must be a multiple of {divisor}, the reduction of the lowest row. Received: {received}. Pad to"
+            f" {padded}, use a smaller depth, or call segment(), which pads and crops by itself."
         )
 
 
@@ -316,7 +316,7 @@ def _check_combination(spec: Spec) -> None:
     if spec.rank == 3 and spec.up == "bilinear":
         raise InputError("Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest'.")
     # A preact decoder normalises what it reads, the backbone's taps among it.
-    read = tuple(tap.channels for tap in spec.taps) if "preact" in (spec.block, spec.decoder_block) else ()
+    read = tuple(tap.channels for tap in spec.taps) if (spec.decoder_block or spec.block) == "preact" else ()
     if spec.norm == "group" and any(width % spec.norm_groups for width in (*spec.filters, *read)):
         raise InputError(
             f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"

@@ -60,7 +60,10 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
     keras.utils.set_random_seed(settings.seed)
     rank, spec = len(model.spec.sides), model.spec
     if settings.crop % spec.divisor:
-        raise InputError(f"Recipe.crop must be a multiple of 2^depth = {spec.divisor}. Received: {settings.crop}.")
+        raise InputError(
+            f"Recipe.crop must be a multiple of {spec.divisor}, the reduction of the lowest row. Received:"
+            f" {settings.crop}."
+        )
     thaw = _thaw(model, settings)
     samples = read_folder(data, ndim=rank) if isinstance(data, (str, Path)) else list(data)
     validation = [sample for sample in samples if sample.split == "val"]

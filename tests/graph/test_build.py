@@ -242,7 +242,8 @@ def test_presets_build(preset):
         (
             ((30, 40, 3),),
             {},
-            "Every side must be a multiple of 2^depth = 16. Received: (30, 40). Pad to (32, 48), use a smaller depth,"
+            "Every side must be a multiple of 16, the reduction of the lowest row."
+            " Received: (30, 40). Pad to (32, 48), use a smaller depth,"
             " or call segment(), which pads and crops by itself.",
         ),
         (("unet",), {}, "Spec.input_shape must be a tuple or list. Received: 'unet'."),

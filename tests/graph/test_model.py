@@ -243,7 +243,8 @@ def test_open_sides_at_two_sizes():
 
 
 PADDED = (
-    "Every side must be a multiple of 2^depth = 4. Received: (6, 8). Pad to (8, 8), use a smaller depth, or call"
+    "Every side must be a multiple of 4, the reduction of the lowest row."
+    " Received: (6, 8). Pad to (8, 8), use a smaller depth, or call"
     " segment(), which pads and crops by itself."
 )
 

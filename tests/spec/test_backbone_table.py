@@ -2,20 +2,19 @@
 
 import pytest
 
-from keras_unetpp.errors import InputError
-from keras_unetpp.spec.backbone_table import BACKBONES, COARSEST, FAMILIES, SCALINGS, entry
+from keras_unetpp.spec.backbone_table import BACKBONES, COARSEST, FAMILIES, SCALINGS
 
 ROWS = list(BACKBONES.values())
 
 
 def test_names():
-    assert len(ROWS) == sum(len(tuple(family.rows())) for family in FAMILIES) == 59
+    assert len(ROWS) == sum(len(tuple(family.rows())) for family in FAMILIES) == 61
     assert all(row.name == row.name.lower() and row.name.isidentifier() for row in ROWS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_row(row):
-    assert row.template == "applications" if row.builder else row.template in ("lite", "resnet")
+    assert row.template == "applications" if row.builder else row.template in ("lite", "resnet", "vgg")
     assert row.reductions == tuple(COARSEST >> step for step in reversed(range(len(row.taps))))
     assert row.reductions[0] in (1, 2, 4)
     layers = [layer for _, layer in row.taps]
@@ -29,7 +28,7 @@ def test_row(row):
 
 
 def test_first_taps():
-    assert {row.name for row in ROWS if row.reductions[0] == 1} == {"vgg16", "vgg19"}
+    assert {row.name for row in ROWS if row.reductions[0] == 1} == {"vgg11", "vgg13", "vgg16", "vgg19"}
     assert {row.builder[:8] for row in ROWS if row.reductions[0] == 4} == {"ConvNeXt"}
 
 
@@ -49,11 +48,4 @@ def test_no_two_rows_are_one_network():
     ],
 )
 def test_taps(name, taps):
-    assert [layer for _, layer in entry(name).taps] == taps.split()
-
-
-def test_unknown_name():
-    with pytest.raises(
-        InputError, match=r"^Unknown backbone 'resnet_50'\. Did you mean 'resnet50'\? Backbones: vgg16, "
-    ):
-        entry("resnet_50")
+    assert [layer for _, layer in BACKBONES[name].taps] == taps.split()

@@ -242,7 +242,8 @@ def test_indivisible_size():
     with pytest.raises(InputError) as caught:
         cost(Spec(), size=(32, 40))
     assert str(caught.value) == (
-        "Every side must be a multiple of 2^depth = 16. Received: (32, 40). Pad to (32, 48), use a smaller depth, or"
+        "Every side must be a multiple of 16, the reduction of the lowest row."
+        " Received: (32, 40). Pad to (32, 48), use a smaller depth, or"
         " call segment(), which pads and crops by itself."
     )
 

@@ -13,11 +13,11 @@ from keras_unetpp.spec.fields import ACTIVATIONS, FIELDS, check_sides
 
 SHAPE = (64, 64, 3)
 NOT_DEFAULT = {
-    "input_shape": (16, None, 8, 2),
+    "input_shape": (16, None, 2),
     "classes": 5,
     "topology": "unet+",
     "depth": 3,
-    "filters": (4, 8, 12, 20),
+    "filters": (4, 8, 12),
     "block": "preact",
     "decoder_block": "conv",
     "norm": "group",
@@ -28,6 +28,9 @@ NOT_DEFAULT = {
     "dropout": 0.25,
     "up": "nearest",
     "up_kernel": 3,
+    "backbone": "mobilenet_v2",
+    "encoder_weights": "imagenet",
+    "stem": False,
     "normalization": "standardize",
     "deep_supervision": False,
     "head": "preact",
@@ -164,12 +167,14 @@ ERRORS = [
     ),
     (
         {"input_shape": (100, 128, 3)},
-        "Every side must be a multiple of 2^depth = 16. Received: (100, 128). Pad to (112, 128), use a smaller depth,"
+        "Every side must be a multiple of 16, the reduction of the lowest row."
+        " Received: (100, 128). Pad to (112, 128), use a smaller depth,"
         " or call segment(), which pads and crops by itself.",
     ),
     (
         {"input_shape": (None, 30, 3), "depth": 3},
-        "Every side must be a multiple of 2^depth = 8. Received: (None, 30). Pad to (None, 32), use a smaller depth,"
+        "Every side must be a multiple of 8, the reduction of the lowest row."
+        " Received: (None, 30). Pad to (None, 32), use a smaller depth,"
         " or call segment(), which pads and crops by itself.",
     ),
     ({"depth": 0}, "Spec.depth must be a whole number from 1 to 6. Received: 0."),
@@ -217,8 +222,59 @@ ERRORS = [
     ({"up_kernel": 1}, "Spec.up_kernel must be a whole number from 2 to 16. Received: 1."),
     (
         {"normalization": "imagenet"},
-        "Spec.normalization must be one of 'none', 'rescale', 'standardize'. Received: 'imagenet'.",
+        "Spec.normalization must be one of 'auto', 'none', 'rescale', 'standardize'. Received: 'imagenet'.",
     ),
+    (
+        {"backbone": "resnet_50"},
+        "Unknown backbone 'resnet_50'. Did you mean 'resnet50'? keras_unetpp.backbones() lists them;"
+        " register_backbone() adds your own.",
+    ),
+    (
+        {"backbone": "resnet50", "depth": 6},
+        "Backbone 'resnet50' reaches down to reduction 32, so Spec.depth must be at most 5. Received: 6.",
+    ),
+    (
+        {"backbone": "convnext_tiny", "depth": 4, "stem": False},
+        "Backbone 'convnext_tiny' reaches down to reduction 32, so Spec.depth must be at most 3 with stem=False."
+        " Received: 4.",
+    ),
+    (
+        {"backbone": "resnet50", "filters": (8, 16, 24, 32, 40), "depth": 4},
+        "Spec.filters must be with a backbone, depth = 4 positive whole numbers, one a row. Received:"
+        " (8, 16, 24, 32, 40).",
+    ),
+    (
+        {"backbone": "resnet50", "input_shape": (64, 64, 64, 3)},
+        "Backbones are for 2-D. Received: backbone='resnet50' and input_shape=(64, 64, 64, 3).",
+    ),
+    (
+        {"backbone": "resnet50", "input_shape": (48, 64, 3), "stem": False},
+        "Every side must be a multiple of 32, the reduction of the lowest row."
+        " Received: (48, 64). Pad to (64, 64), use"
+        " a smaller depth, or call segment(), which pads and crops by itself.",
+    ),
+    (
+        {
+            "backbone": "efficientnet_lite0",
+            "norm": "group",
+            "norm_groups": 16,
+            "decoder_block": "preact",
+            "depth": 3,
+            "width": 16,
+        },
+        "Spec.norm_groups must divide all filters and taps. Received: norm_groups=16, (16, 32, 64, 16, 24, 40).",
+    ),
+    (
+        {"encoder_weights": "imagenet"},
+        "Spec.encoder_weights is for backbones. Received: encoder_weights='imagenet' and no backbone.",
+    ),
+    (
+        {"backbone": "resnet50", "encoder_weights": "noisy-student"},
+        "Spec.encoder_weights must be none, 'imagenet', 'own', or a file ending in .safetensors, .h5, .pth. Received:"
+        " 'noisy-student'.",
+    ),
+    ({"stem": False}, "Spec.stem is for backbones. Received: stem=False and no backbone."),
+    ({"stem": 1}, "Spec.stem must be True or False. Received: 1."),
     ({"deep_supervision": 1}, "Spec.deep_supervision must be True or False. Received: 1."),
     ({"head": "dense"}, "Spec.head must be one of 'conv', 'preact'. Received: 'dense'."),
     ({"head_kernel": 2}, "Spec.head_kernel must be odd. Received: 2."),

@@ -22,7 +22,7 @@ def facts(spec, rows):
 def test_all_rows_of_the_smallest_network():
     spec = Spec((8, 8, 3), classes=2, depth=1, filters=(4, 5), dropout=0.1)
     v = variables(spec)
-    assert v == (3, 2, 4, 5)
+    assert v == (1, 3, 2, 4, 5)
     found = [(row.name, row.kind, row.reads, value(row.channels, v), row.resolution, row.kernel) for row in plan(spec)]
     assert found == [
         ("image", "input", (), 3, 0, 0),

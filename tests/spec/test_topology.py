@@ -87,7 +87,7 @@ def test_nodes_of_a_level_come_before_those_of_deeper_levels(topology):
 
 
 def test_draw_full_triangle():
-    assert draw("unet++", 2, (8, 16, 32)).splitlines() == [
+    assert draw("unet++", 2, ("8 filters", "16 filters", "32 filters")).splitlines() == [
         "x_0_0  x_0_1  x_0_2    8 filters",
         "   x_1_0  x_1_1        16 filters",
         "      x_2_0            32 filters",
@@ -95,7 +95,7 @@ def test_draw_full_triangle():
 
 
 def test_draw_marks_the_nodes_that_unet_lacks():
-    assert draw("unet", 3, (1, 2, 4, 8)).splitlines() == [
+    assert draw("unet", 3, ("1 filters", "2 filters", "4 filters", "8 filters")).splitlines() == [
         "x_0_0  .      .      x_0_3    1 filters",
         "   x_1_0  .      x_1_2        2 filters",
         "      x_2_0  x_2_1            4 filters",

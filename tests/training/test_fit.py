@@ -124,7 +124,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_what_was_good(disk_fol
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"crop": 30}, r"Recipe\.crop must be a multiple of 2\^depth = 4\. Received: 30"),
+        ({"crop": 30}, r"Recipe\.crop must be a multiple of 4, the reduction of the lowest row\. Received: 30"),
         ({"epochs": 0}, r"Recipe\.epochs must be a whole number of at least 1\. Received: 0"),
         ({"loss": "hinge"}, r"Recipe\.loss must be one of bce_dice, .*Received: 'hinge'"),
         ({"learning_rate": "big"}, r"Recipe\.learning_rate must be a number of at least 0\. Received: 'big'"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.templates.applications import State, convert, original
-from keras_unetpp.spec.backbone_table import entry
+from keras_unetpp.spec.backbone_table import BACKBONES
 
 _WAYS_OUT = (
     "Ways out: a path to that file, fetched by other means, as encoder_weights; encoder_weights=None for random"
@@ -64,7 +64,7 @@ def from_file(name: str, path: str | os.PathLike[str]) -> State:
     Raises:
         InputError: there is no such file, or it does not hold the weights of that network.
     """
-    row = entry(name)
+    row = BACKBONES[name]
     if not Path(path).is_file():
         raise InputError(
             f"encoder_weights must be None, 'imagenet' or the path of a weights file. Received: {os.fspath(path)!r}."
@@ -84,7 +84,7 @@ def from_file(name: str, path: str | os.PathLike[str]) -> State:
 
 def _check_statistics(source: keras.Model, name: str, path: str | os.PathLike[str]) -> None:
     """Refuse weights that were trained on another normalisation than the table's, where the file tells."""
-    expected = np.array(entry(name).mean) / 255
+    expected = np.array(BACKBONES[name].mean) / 255
     for layer in source.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:
             mean = np.ravel(keras.ops.convert_to_numpy(layer.weights[0]))

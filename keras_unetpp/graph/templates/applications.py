@@ -25,7 +25,7 @@ import keras
 import numpy as np
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.spec.backbone_table import BACKBONES, Entry, entry
+from keras_unetpp.spec.backbone_table import BACKBONES, Entry
 
 State = dict[str, np.ndarray]
 
@@ -139,8 +139,8 @@ def assemble(steps: Iterable[Step], name: str) -> keras.Model:
 
 
 def _row(name: str) -> Entry:
-    row = entry(name)
-    if not row.builder:
+    row = BACKBONES.get(name)
+    if row is None or not row.builder:
         known = ", ".join(other.name for other in BACKBONES.values() if other.builder)
         raise InputError(f"keras.applications has no {name!r}. It has {known}.")
     return row
