@@ -119,9 +119,9 @@ def backbone(name: str) -> Backbone:
     Raises:
         InputError: there is none; the text guesses which was meant.
     """
-    if name in registered:
+    if isinstance(name, str) and name in registered:
         return registered[name]
-    if name not in BACKBONES:
+    if not isinstance(name, str) or name not in BACKBONES:
         raise InputError(
             f"Unknown backbone {name!r}.{hint(name, names())} keras_unetpp.backbones() lists them;"
             " register_backbone() adds your own."

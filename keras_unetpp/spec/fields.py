@@ -78,7 +78,7 @@ class Spec:
         put = object.__setattr__
         put(self, "input_shape", _as_tuple("input_shape", self.input_shape))
         _check_whole("depth", self.depth, 1, MAX_DEPTH)
-        put(self, "filters", _widths(self.filters, width, self.depth, self.backbone))
+        put(self, "filters", _widths(self.filters, width, self.depth, self.backbone, self.stem))
         for item, allowed in _ALLOWED:
             if getattr(self, item) not in allowed:
                 _refuse_choice(item, getattr(self, item))
@@ -156,7 +156,7 @@ class Spec:
         check_fields(changes)
         depth = changes.get("depth", self.depth)
         if "filters" not in changes and type(depth) is int and 1 <= depth <= MAX_DEPTH:
-            count = _count(depth, changes.get("backbone", self.backbone))
+            count = _count(depth, changes.get("backbone", self.backbone), changes.get("stem", self.stem))
             grown = self.filters + tuple(self.filters[-1] * 2**step for step in range(1, count - len(self.filters) + 1))
             changes["filters"] = () if changes.get("width") is not None else grown[:count]
         return replace(self, **changes)
@@ -246,23 +246,25 @@ def _as_tuple(name: str, value: Any) -> tuple[Any, ...]:
     raise InputError(f"Spec.{name} must be a tuple or list. Received: {value!r}.")
 
 
-def _count(depth: int, encoder: str | None) -> int:
-    """How many `filters` there are: with a backbone, the lowest row has none of its own."""
-    return depth + 1 if encoder is None else depth
+def _count(depth: int, encoder: str | None, stem: bool) -> int:
+    """How many `filters` there are: depth + 1, but for the lowest row if that is a tap."""
+    own = encoder is None or (stem and backbone(encoder).taps[0].row > depth)
+    return depth + own
 
 
-def _widths(filters: Any, width: Any, depth: int, encoder: str | None) -> tuple[int, ...]:
+def _widths(filters: Any, width: Any, depth: int, encoder: str | None, stem: bool) -> tuple[int, ...]:
     if width is not None and filters:
         raise InputError(f"Give Spec filters or width, not both. Received: filters={filters!r}, width={width!r}.")
-    count = _count(depth, encoder)
+    count = _count(depth, encoder, stem)
     if not filters:
         first = (32 if encoder is None else 16) if width is None else width
         _check_whole("width", first, 1, 2**16)
         return tuple(first * 2**row for row in range(count))
     widths = _as_tuple("filters", filters)
     if len(widths) != count or any(type(item) is not int or item < 1 for item in widths):
-        wanted = f"depth + 1 = {count}" if encoder is None else f"with a backbone, depth = {count}"
-        raise InputError(f"Spec.filters must be {wanted} positive whole numbers, one a row. Received: {filters!r}.")
+        wanted = f"depth + 1 = {count}" if count > depth else f"depth = {count}"
+        rows = "one a row" if encoder is None else "one for each row but those that only a backbone fills"
+        raise InputError(f"Spec.filters must be {wanted} positive whole numbers, {rows}. Received: {filters!r}.")
     return widths
 
 

@@ -54,7 +54,7 @@ def picture(spec: Spec) -> str:
     x_0_0  x_0_1    32 filters
        x_1_0        64 filters
     """
-    widths = [f"{filters} filters" for filters in spec.filters] + [""] * (spec.backbone is not None)
+    widths = [f"{filters} filters" for filters in spec.filters] + [""] * (spec.depth + 1 - len(spec.filters))
     for tap in spec.taps:
         row = tap.row - spec.shift
         widths[row] = f"{widths[row]}{widths[row] and ', '}{tap.channels} channels of {spec.backbone}"

@@ -133,7 +133,7 @@ class _Planner:
         taps = () if self.backbone is None else backbone(self.backbone).taps
         self.shift = 0 if self.stem else taps[0].row
         self.taps = {row: tap for tap in taps if (row := tap.row - self.shift) <= self.depth}
-        self.widths = FILTERS + self.depth + (self.backbone is None)
+        self.widths = FILTERS + self.depth + (self.depth not in self.taps)
         self.written: dict[str, Row] = {}
 
     def rows(self) -> list[Row]:

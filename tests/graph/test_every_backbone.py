@@ -1,4 +1,4 @@
-"""UNet++ on backbones: one of each family here; all of them with `pytest tests/graph/test_every_backbone.py --all`."""
+"""UNet++ on backbones: quick ones by default, all with `pytest tests/graph/test_every_backbone.py --all`."""
 
 import keras
 import numpy as np
@@ -10,16 +10,17 @@ from keras_unetpp.graph.heads import heads
 from keras_unetpp.graph.memory import OVERHEAD, SIDE, bytes_per_pixel
 from keras_unetpp.pruning import prune
 from keras_unetpp.spec import cost, receptive_radius
-from keras_unetpp.spec.backbone_table import BACKBONES, FAMILIES
+from keras_unetpp.spec.backbone_table import BACKBONES
 
-SMALLEST = {next(iter(family.rows())).name for family in FAMILIES} - {"inception_resnet_v2", "efficientnet_v2_m"}
-SMALLEST |= {"mobilenet_025", "mobilenet_v2_035"}
+QUICK = {"vgg11", "resnet18", "mobilenet_025", "mobilenet_v2_035", "mobilenet_v3_small", "efficientnet_lite0"}
+QUICK |= {"efficientnet_b0", "convnext_tiny", "xception", "densenet121"}
+"""The networks of the other families are compared with Keras' own in `templates/test_applications.py`."""
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_unetpp(name, request, tmp_path):
-    if name not in SMALLEST and not request.config.getoption("--all"):
-        pytest.skip("another member of the family is tested; --all tests every one")
+    if name not in QUICK and not request.config.getoption("--all"):
+        pytest.skip("quicker backbones are tested; --all tests every one")
     import tensorflow as tf
 
     keras.utils.clear_session()

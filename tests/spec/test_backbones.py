@@ -80,9 +80,16 @@ def test_a_level_is_a_spec_of_its_own():
     spec = Spec((64, 64, 3), backbone=LITE, depth=4, encoder_weights="imagenet")
     for level in spec.levels:
         alone = spec.at_level(level)
-        assert (alone.depth, alone.backbone, len(alone.filters)) == (level, LITE, level)
+        assert (alone.depth, alone.backbone, alone.filters) == (level, LITE, spec.filters[:level])
         assert cost(spec, level) == cost(alone)
         assert receptive_radius(spec, level) == receptive_radius(alone)
+
+
+def test_a_level_above_the_first_tap_is_all_own_rows():
+    spec = Spec(backbone="convnext_tiny", width=4).at_level(1)
+    assert (spec.filters, spec.taps, spec.divisor) == ((4, 8), (), 2)
+    assert cost(spec) == cost(Spec(backbone="convnext_tiny", width=4), 1)
+    assert {row.kind for row in plan(spec)} == {row.kind for row in plan(Spec(depth=1))} - {"rescale"} | {"affine"}
 
 
 def test_picture_and_table():

@@ -240,8 +240,8 @@ ERRORS = [
     ),
     (
         {"backbone": "resnet50", "filters": (8, 16, 24, 32, 40), "depth": 4},
-        "Spec.filters must be with a backbone, depth = 4 positive whole numbers, one a row. Received:"
-        " (8, 16, 24, 32, 40).",
+        "Spec.filters must be depth = 4 positive whole numbers, one for each row but those that only a backbone fills."
+        " Received: (8, 16, 24, 32, 40).",
     ),
     (
         {"backbone": "resnet50", "input_shape": (64, 64, 64, 3)},

@@ -1,4 +1,4 @@
-"""VGG-11 and VGG-13, which `keras.applications` lacks: configurations A and B of Simonyan & Zisserman, arXiv:1409.1556."""
+"""VGG-11 and VGG-13, which `keras.applications` lacks (Simonyan & Zisserman, arXiv:1409.1556, networks A and B)."""
 
 import keras
 from keras import layers
