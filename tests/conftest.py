@@ -29,6 +29,28 @@ def disks(folder: Path, count: int = 6, side: int = 48, seed: int = 0) -> Path:
     return folder
 
 
+def stages():
+    """A backbone of four layers a tap, at reductions 2, 4 and 8."""
+    import keras
+    from keras import layers
+
+    image = x = keras.Input((None, None, 3))
+    for stage in (1, 2, 3):
+        x = layers.Conv2D(4 * stage, 3, strides=2, padding="same", use_bias=False, name=f"conv{stage}")(x)
+        x = layers.BatchNormalization(name=f"bn{stage}")(x)
+        squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"squeeze{stage}")(x)
+        x = layers.Activation("silu", name=f"out{stage}")(layers.Multiply(name=f"scale{stage}")([x, squeezed]))
+    return keras.Model(image, x)
+
+
+@pytest.fixture(scope="session")
+def small_backbone():
+    """Name of a small registered backbone."""
+    from keras_unetpp.graph.backbones import register_backbone
+
+    return register_backbone("small_stages", stages, ["out1", "out2", "out3"], mean=(100, 110, 120), std=(50,) * 3).name
+
+
 @pytest.fixture
 def disk_folder(tmp_path):
     return disks(tmp_path / "data")

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -10,21 +11,29 @@ from keras_unetpp.graph.heads import heads, select
 from keras_unetpp.spec import Spec, cost, node_costs, plan, receptive_radius
 from keras_unetpp.training.losses import CrossEntropy
 
+SMALL = "small_stages"
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 
 @st.composite
 def specs(draw):
     """Small networks over every field; sides of 8..32 pixels, 8..16 in volumes."""
     depth = draw(st.sampled_from([1, 1, 2, 2, 3]))
     rank = draw(st.sampled_from([2, 2, 3]))
-    blocks = st.integers(-(-8 // 2**depth), (32 if rank == 2 else 16) // 2**depth)
+    backbone = draw(st.sampled_from([None, SMALL])) if rank == 2 else None
+    stem = depth == 3 or backbone is None or draw(st.booleans())
+    least = 2 ** (depth + (not stem))
+    blocks = st.integers(-(-8 // least), (32 if rank == 2 else 16) // least)
     classes = draw(st.integers(1, 3))
     topology = draw(st.sampled_from(["unet", "unet_e", "unet+", "unet++"]))
     return Spec(
-        (*(2**depth * draw(blocks) for _ in range(rank)), draw(st.integers(1, 4))),
+        (*(least * draw(blocks) for _ in range(rank)), draw(st.integers(1, 4))),
         classes=classes,
         topology=topology,
         depth=depth,
-        filters=tuple(2 * draw(st.integers(1, 4)) for _ in range(depth + 1)),
+        filters=tuple(2 * draw(st.integers(1, 4)) for _ in range(depth + (backbone is None))),
+        backbone=backbone,
+        stem=stem,
         block=draw(st.sampled_from(["conv", "preact"])),
         decoder_block=draw(st.sampled_from([None, "conv", "preact"])),
         norm=draw(st.sampled_from(["none", "batch", "group", "instance", "layer"])),
@@ -35,7 +44,7 @@ def specs(draw):
         dropout=draw(st.sampled_from([0.0, 0.3])),
         up=draw(st.sampled_from(["transpose", "nearest", *(["bilinear"] if rank == 2 else [])])),
         up_kernel=draw(st.integers(2, 4)),
-        normalization=draw(st.sampled_from(["none", "rescale", "standardize"])),
+        normalization=draw(st.sampled_from(["auto", "none", "rescale", "standardize"])),
         deep_supervision=topology == "unet_e" or draw(st.booleans()),
         head=draw(st.sampled_from(["conv", "preact"])),
         head_kernel=draw(st.sampled_from([1, 3])),

@@ -66,7 +66,7 @@ class Run:
         for own, kept in pairs:
             own.assign(kept)
         done = int(model.optimizer.iterations) // steps
-        self.rows = [row for row in _read(self.log) if row["epoch"] <= done]
+        self.rows = [row for row in read_log(self.log) if row["epoch"] <= done]
         return done
 
     def record(self, model: keras.Model, row: Row) -> None:
@@ -103,7 +103,8 @@ def _save(model: keras.Model, path: Path) -> None:
         model.save(temporary)
 
 
-def _read(path: Path) -> list[Row]:
+def read_log(path: Path) -> list[Row]:
+    """The rows of a run's `log.csv`."""
     with open(path, newline="", encoding="utf-8") as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
     return [
