@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from keras_unetpp.artefacts import SUFFIXES
 from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import write_text
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from keras_unetpp.export.verify import Report
 
-SUFFIXES = {".tflite": "tflite", ".onnx": "onnx", "": "saved_model"}
-"""Suffix of the path -> format."""
 _FOREIGN = (".h5", ".hdf5", ".json", ".keras", ".pb", ".pt", ".pth", ".safetensors", ".zip")
 
 

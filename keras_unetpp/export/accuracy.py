@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.export.samples import Pair
-from keras_unetpp.export.signature import Signature, to_mask
+from keras_unetpp.export.signature import to_mask
 from keras_unetpp.training.evaluate import overlap
 
 

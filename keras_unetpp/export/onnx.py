@@ -2,14 +2,15 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
+from keras_unetpp.artefacts.runtime import require
+from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.signature import Signature, check_labels, functions, require
+from keras_unetpp.export.signature import check_labels, functions
 
 TOLERANCE = 1e-4
 LAYOUTS = ("NHWC", "NCHW")
@@ -22,8 +23,8 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
     """Write an ONNX file with the input `image` and an output for each level, `L1`.. and `mean`, on shared weights.
 
     A program that needs one level of several asks its runtime for that output alone; ONNX Runtime then skips the rest
-    where its option `only_execute_path_to_fetches` is set. The metadata hold, as text, `spec` (JSON), `labels` (one a
-    line), `output` and `layout`.
+    where its option `only_execute_path_to_fetches` is set. The metadata hold, as text, `spec` and `signature` (JSON),
+    `labels` (one a line), `output` and `layout`.
 
     Args:
         model: any model of this package.
@@ -43,37 +44,11 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
 
     proto = _converted(model, signature, opset, layout == "NCHW")
     spec = getattr(model, "spec", None)
-    about = {"output": signature.output, "layout": layout, "spec": spec and spec.to_json(), "labels": "\n".join(names)}
+    about = {"output": signature.output, "layout": layout, "spec": spec and spec.to_json(), "labels": "\n".join(names),
+             "signature": signature.to_json()}  # fmt: skip
     onnx.helper.set_model_props(proto, {key: text for key, text in about.items() if text})
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, os.fspath(path))
-
-
-def run(path: str | os.PathLike[str]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """The levels of a file by name, run by ONNX Runtime: (batch, *sides, channels) in, as `Signature` says out."""
-    require("onnx", "onnxruntime")
-    import onnxruntime
-
-    try:
-        session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # its classes have no common base but this
-        raise InputError(f"ONNX Runtime cannot open {path}: {str(error).splitlines()[0]}") from error
-    about = session.get_modelmeta().custom_metadata_map
-    first = about.get("layout") == "NCHW"
-    (image,) = session.get_inputs()
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("only_execute_path_to_fetches", "1")
-    dtype = np.uint8 if image.type == "tensor(uint8)" else np.float32
-
-    def level(name: str) -> Callable[[np.ndarray], np.ndarray]:
-        def call(images: np.ndarray) -> np.ndarray:
-            images = np.moveaxis(images, -1, 1) if first else images
-            (result,) = session.run([name], {image.name: np.ascontiguousarray(images, dtype)}, options)
-            return np.moveaxis(result, 1, -1) if first and about["output"] != "mask" else result
-
-        return call
-
-    return {output.name: level(output.name) for output in session.get_outputs()}
 
 
 def _check(signature: Signature, opset: int, layout: str) -> None:

@@ -1,64 +1,26 @@
-"""What an exported file offers, whatever its format: which levels, of which sides, what goes in and what comes out."""
+"""What a file made from a model shall offer, checked, and the levels as plain TensorFlow functions."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_unetpp import weights
+from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.export.rebuild import network
 from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
-from keras_unetpp.spec.plan import MEAN, head_name
+from keras_unetpp.graph.memory import bytes_per_pixel
+from keras_unetpp.spec.plan import MEAN
 
 INPUTS = ("float32", "uint8", "image_bytes")
 OUTPUTS = ("probabilities", "mask", "logits")
 ENCODABLE = (1, 3, 4)
 """Channels that an encoded image can have."""
 
-Sides = tuple[int | None, ...]
 Functions = dict[str, Callable[[Any], dict[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What a file takes and gives; made and checked by `signature`.
-
-    Attributes:
-        levels: 1..d in order and, last, "mean"; each becomes a function of the file.
-        sides: of the images, in pixels; None: any.
-        input: "float32" or "uint8", pixel values 0..255; "image_bytes", encoded images.
-        output: "probabilities", "mask" or "logits".
-        channels: of the images.
-        classes: channels of probabilities and logits.
-        activation: "sigmoid" or "softmax": how probabilities follow from logits.
-    """
-
-    levels: tuple[int | str, ...]
-    sides: Sides
-    input: str
-    output: str
-    channels: int
-    classes: int
-    activation: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The levels as names of functions: `L1`.. and `mean`."""
-        return tuple(_name(level) for level in self.levels)
-
-    @property
-    def default(self) -> str:
-        """The name of the deepest level, which a caller gets who asks for none."""
-        return ([name for name in self.names if name != MEAN] or [MEAN])[-1]
-
-    @property
-    def shape(self) -> tuple[int | None, ...]:
-        """Of a batch of images: (batch, *sides, channels)."""
-        return (None, *self.sides, self.channels)
 
 
 def signature(model: keras.Model, *, levels: Any = None, size: Any = None, input: str = "float32",
@@ -96,7 +58,12 @@ def signature(model: keras.Model, *, levels: Any = None, size: Any = None, input
     if activation == "linear":
         activation = "sigmoid" if classes == 1 else "softmax"
     _check_finite(model)
-    return Signature(_levels(model, levels, logits), sides, input, output, channels, classes, activation)
+    return Signature(
+        *(_levels(model, levels, logits), sides, input, output, channels, classes, activation),
+        divisor=divisor(model),
+        standardizes=standardization(model) is not None,
+        bytes_per_pixel=round(bytes_per_pixel(model), 1),
+    )
 
 
 def functions(model: keras.Model, signature: Signature) -> Functions:
@@ -192,19 +159,6 @@ def check_labels(labels: Any, classes: int) -> tuple[str, ...]:
     if isinstance(labels, str) or len(names) not in wanted or not all(isinstance(name, str) for name in names):
         raise InputError(f"labels must be {' or '.join(map(str, wanted))} texts, one a class. Received: {labels!r}.")
     return names
-
-
-def require(extra: str, *modules: str) -> None:
-    """Raise `InputError` naming the extra to install unless all of the modules can be imported."""
-    from importlib.util import find_spec
-
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise InputError(f"This needs {' and '.join(missing)}. Install: pip install 'keras-unetpp[{extra}]'.")
-
-
-def _name(level: int | str) -> str:
-    return head_name(level) if isinstance(level, int) else level
 
 
 def _level(name: Any) -> Any:

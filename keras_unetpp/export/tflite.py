@@ -1,7 +1,6 @@
 """TFLite, now LiteRT: one file for mobile apps, a function for each level on shared weights, fixed sides, batch 1."""
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_unetpp.artefacts import tflite as runtime
+from keras_unetpp.artefacts.runtime import require
+from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.export.accuracy import Accuracy, check_drop, measure
 from keras_unetpp.export.samples import Pair, batches, pairs
-from keras_unetpp.export.signature import Functions, Signature, check_labels, functions, require
+from keras_unetpp.export.signature import Functions, check_labels, functions
 from keras_unetpp.export.tflite_convert import convert
 from keras_unetpp.export.tflite_metadata import describe
 from keras_unetpp.files import replacing
@@ -23,8 +25,6 @@ QUANTIZE = (None, "float16", "dynamic", "int8_float_io", "int8")
 CALIBRATED = ("int8", "int8_float_io")
 TOLERANCE: dict[str | None, float] = {None: 1e-4, "float16": 1e-2}
 """Largest difference from the Keras model, by mode; 8-bit files are judged by their masks instead."""
-
-THREADS = 2
 
 
 def write(model: keras.Model, path: str | Path, signature: Signature, *, quantize: str | None = None,
@@ -106,7 +106,7 @@ def _calibration(quantize: str | None, images: Iterable[Any] | None, signature: 
 
 
 def _measured(data: bytes, levels: Functions, signature: Signature, sample: list[Pair]) -> tuple[Accuracy, ...]:
-    return measure(_runs(model_content=data), levels, signature, sample) if sample else ()
+    return measure(runtime.functions(model_content=data), levels, signature, sample) if sample else ()
 
 
 def _way_out(quantize: str | None) -> str:
@@ -116,44 +116,3 @@ def _way_out(quantize: str | None) -> str:
     milder = QUANTIZE[QUANTIZE.index(quantize) - 1]
     more = ", give more calibration images" if quantize in CALIBRATED else ""
     return f"Use the milder quantize={milder!r}{more} or raise max_drop."
-
-
-def run(path: str | Path) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """The functions of a file, run by LiteRT on two threads.
-
-    Each takes (batch, *sides, channels) pixel values 0..255, image after image, and gives (batch, ..): probabilities
-    or logits as float32, whatever the file holds, or masks as they are.
-
-    Raises:
-        InputError: LiteRT is not installed, or the file is none of its files.
-    """
-    require("mobile", "ai_edge_litert")
-    try:
-        return _runs(model_path=os.fspath(path))
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"{path} is no readable .tflite file: {str(error).splitlines()[0]}") from error
-
-
-def _runs(**source: Any) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(num_threads=THREADS, **source)
-    return {name: _runner(interpreter, name) for name in interpreter.get_signature_list()}
-
-
-def _runner(interpreter: Any, name: str) -> Callable[[np.ndarray], np.ndarray]:
-    call = interpreter.get_signature_runner(name)
-    ((image, source),) = call.get_input_details().items()
-    ((result, target),) = call.get_output_details().items()
-
-    def one(pixels: np.ndarray) -> np.ndarray:
-        scale, zero = target["quantization"]
-        if np.issubdtype(source["dtype"], np.integer):
-            pixels = np.clip(np.rint(pixels), 0, 255)
-        value = call(**{image: pixels[None].astype(source["dtype"])})[result]
-        return (value.astype(np.float32) - zero) * np.float32(scale) if scale else value
-
-    def every(images: np.ndarray) -> np.ndarray:
-        return np.concatenate([one(pixels) for pixels in images])
-
-    return every

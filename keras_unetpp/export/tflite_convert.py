@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.export import flatbuffer
-from keras_unetpp.export.signature import Functions, Signature
+from keras_unetpp.export.signature import Functions
 
 _OPERATION = re.compile(r"'tf\.(\w+)' op is neither")
 _LAYER = re.compile(r"/(x_\d+_\d+_[a-z]+\d?|L\d+(?:_[a-z]+\d?)?)")

@@ -5,9 +5,11 @@ import keras
 import numpy as np
 import pytest
 
+from keras_unetpp.artefacts import onnx as onnx_file
+from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.export import export
-from keras_unetpp.export import onnx as onnx_file
+from keras_unetpp.export.signature import signature
 from keras_unetpp.graph.build import build
 from keras_unetpp.inference import segment
 from keras_unetpp.pruning import prune
@@ -39,7 +41,7 @@ def test_all_levels_at_any_size(up, image, tmp_path):
     report = export(model, tmp_path / "a.onnx")
     assert [row.name for row in report.rows] == ["L1", "L2", "mean"]
     assert all(row.difference < 1e-5 and row.agreement > 0.999 for row in report.rows)
-    run = onnx_file.run(tmp_path / "a.onnx")
+    run = onnx_file.open(tmp_path / "a.onnx").functions
     batch = np.stack([image, image[::-1]])
     expected = np.stack([segment(model, one) for one in batch])
     np.testing.assert_allclose(run["L2"](batch), expected, atol=1e-5)
@@ -58,8 +60,11 @@ def test_channels_first_another_opset_and_what_the_file_says_of_itself(model, im
     assert target.type.tensor_type.shape.dim[1].dim_value == 1
     about = {item.key: item.value for item in proto.metadata_props}
     assert json.loads(about.pop("spec")) == model.spec.to_dict()
+    assert Signature.from_json(about.pop("signature")) == signature(model, levels=1)
     assert about == {"output": "probabilities", "layout": "NCHW", "labels": "cell"}
-    np.testing.assert_allclose(onnx_file.run(path)["L1"](image[None])[0], segment(model, image, 1), atol=1e-5)
+    np.testing.assert_allclose(
+        onnx_file.open(path).functions["L1"](image[None])[0], segment(model, image, 1), atol=1e-5
+    )
 
 
 def test_a_dark_image_with_a_bright_part_is_normalised_as_exactly(model, tmp_path):
@@ -74,7 +79,7 @@ def test_a_dark_image_with_a_bright_part_is_normalised_as_exactly(model, tmp_pat
 def test_masks_of_whole_pixel_values_at_a_fixed_size(layout, image, tmp_path):
     model = model_of(depth=1, classes=3)
     export(model, tmp_path / "a.onnx", size=(21, 30), input="uint8", output="mask", layout=layout)
-    mask = onnx_file.run(tmp_path / "a.onnx")["L1"](image[None])[0]
+    mask = onnx_file.open(tmp_path / "a.onnx").functions["L1"](image[None])[0]
     assert mask.dtype == np.uint8
     assert np.mean(mask == segment(model, image, output="mask")) > 0.999
 
@@ -113,4 +118,4 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(model, options, text,
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"ONNX Runtime cannot open .*a\.onnx: "):
-        onnx_file.run(tmp_path / "a.onnx")
+        onnx_file.open(tmp_path / "a.onnx")

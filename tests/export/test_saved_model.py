@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_unetpp.artefacts import saved_model
 from keras_unetpp.errors import InputError
-from keras_unetpp.export import export, saved_model
+from keras_unetpp.export import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.inference import segment
 from keras_unetpp.spec import Spec, cost
@@ -58,7 +59,7 @@ def test_it_holds_what_serving_wants(folder, model):
 
 
 def test_the_signatures_run_where_keras_cannot_be_imported(folder, model, image):
-    run = saved_model.run(folder)
+    run = saved_model.open(folder).functions
     assert sorted(run) == ["L1", "L2", "image_bytes", "mean", "serving_default"]
     batch = np.stack([image, image[::-1]])
     for name, level in (("L1", 1), ("serving_default", 2), ("mean", "mean")):
@@ -159,7 +160,7 @@ def test_mixed_precision_and_volumes(tmp_path):
 
 def test_a_folder_that_is_no_saved_model_says_so(tmp_path):
     with pytest.raises(InputError, match=r"TensorFlow without Keras cannot run the SavedModel: .*does not exist"):
-        saved_model.run(tmp_path / "nothing")
+        saved_model.open(tmp_path / "nothing")
 
 
 def test_a_full_disk_is_told_and_the_old_model_stays(folder, model, monkeypatch):

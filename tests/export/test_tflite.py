@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_unetpp as kup
+from keras_unetpp.artefacts import tflite as runtime
 from keras_unetpp.errors import InputError
 from keras_unetpp.export import flatbuffer, tflite
 from keras_unetpp.export.signature import functions, signature
@@ -24,7 +25,7 @@ def noise(*shape, high=256):
 
 def differences(path, model, wanted, images):
     """Largest difference of each function from TensorFlow's own run of it."""
-    runs, levels = tflite.run(path), functions(model, wanted)
+    runs, levels = runtime.open(path).functions, functions(model, wanted)
     assert tuple(runs) == wanted.names == tuple(levels)
     expected = {name: levels[name](images)[wanted.output].numpy() for name in levels}
     return {name: np.abs(runs[name](images) - expected[name]).max() for name in runs}
@@ -42,7 +43,7 @@ def test_every_level_equals_keras(up, tmp_path):
     images = noise(2, 18, 22, 3)
     assert wanted.names == ("L1", "L2", "mean")
     assert max(differences(tmp_path / "m.tflite", model, wanted, images).values()) < 1e-4
-    assert tflite.run(tmp_path / "m.tflite")["L2"](images).shape == (2, 18, 22, 1)
+    assert runtime.open(tmp_path / "m.tflite").functions["L2"](images).shape == (2, 18, 22, 1)
     assert flatbuffer.foreign(parts(tmp_path / "m.tflite")) == []
 
 
@@ -50,7 +51,7 @@ def test_levels_share_their_weights(tmp_path):
     model = network(depth=2, width=32)
     tflite.write(model, tmp_path / "all.tflite", signature(model, size=16, levels=["L1", "L2"]))
     tflite.write(model, tmp_path / "one.tflite", signature(model, size=16, levels=2))
-    assert list(tflite.run(tmp_path / "one.tflite")) == ["L2"]
+    assert list(runtime.open(tmp_path / "one.tflite").functions) == ["L2"]
     assert (tmp_path / "all.tflite").stat().st_size <= 1.02 * (tmp_path / "one.tflite").stat().st_size
 
 
@@ -84,7 +85,7 @@ def test_masks_of_8_bit_pixels(tmp_path):
     wanted = signature(model, size=16, input="uint8", output="mask")
     tflite.write(model, tmp_path / "m.tflite", wanted)
     images = noise(1, 16, 16, 3)
-    mask = tflite.run(tmp_path / "m.tflite")["L1"](images)
+    mask = runtime.open(tmp_path / "m.tflite").functions["L1"](images)
     assert (mask.dtype, mask.shape) == (np.uint8, (1, 16, 16))
     assert np.array_equal(mask, functions(model, wanted)["L1"](images)["mask"])
 
@@ -152,7 +153,7 @@ def test_measured_on_labelled_images(tmp_path):
     assert tuple(one.level for one in found) == wanted.names
     deepest = found[1]
     assert (deepest.model_iou, deepest.model_dice) == (1.0, 1.0)
-    said = tflite.run(path)["L2"](images) > 0.5
+    said = runtime.open(path).functions["L2"](images) > 0.5
     assert deepest.iou == pytest.approx(
         np.mean([(a & b).sum() / (a | b).sum() for a, b in zip(said, masks > 0, strict=True)])
     )
@@ -250,4 +251,4 @@ def test_a_file_of_another_kind(tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(b"no model")
     with pytest.raises(InputError, match=r"m\.tflite is no readable \.tflite file: "):
-        tflite.run(path)
+        runtime.open(path)
