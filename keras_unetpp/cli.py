@@ -129,9 +129,7 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--licence", help="TFLite, ONNX: of the weights, for the metadata")
     group.add_argument("--opset", type=int, help="ONNX: version of the operators (default 17)")
     group.add_argument("--layout", help="ONNX: NHWC (default) or NCHW")
-    group.add_argument(
-        "--warmup", action="store_true", help="SavedModel: requests that TensorFlow Serving warms up with"
-    )
+    group.add_argument("--warmup", action="store_true", help="SavedModel: requests that the server warms up with")
     group.add_argument("--server-config", action="store_true", help="SavedModel: models.config and batching.config too")
 
 
@@ -255,9 +253,13 @@ def _export(model: str, path: str, labels: str | None, images: str | None, calib
     from keras_unetpp.artefacts import is_artefact
     from keras_unetpp.export import export
     from keras_unetpp.export.samples import labelled_folder
+    from keras_unetpp.graph.heads import heads
     from keras_unetpp.images import list_images
     from keras_unetpp.zoo import load
 
+    if is_artefact(model):
+        raise InputError(f"export takes a zoo name or a .keras file. Received: {model}, which is exported already.")
+    network = load(model)
     # What was not asked for is left out: each format has options of its own, and names those that it does not have.
     options = {name: value for name, value in options.items() if value is not None and value is not False} | {
         "size": options["size"],
@@ -270,10 +272,8 @@ def _export(model: str, path: str, labels: str | None, images: str | None, calib
     if calibration is not None:
         options["calibration"] = list_images(calibration)
     if labelled is not None:
-        options["labelled"] = labelled_folder(labelled)
-    if is_artefact(model):
-        raise InputError(f"export takes a zoo name or a .keras file. Received: {model}, which is exported already.")
-    print(export(load(model), path, **options))
+        options["labelled"] = labelled_folder(labelled, int(next(iter(heads(network).values())).shape[-1]))
+    print(export(network, path, **options))
 
 
 def _zoo(name: str | None) -> None:

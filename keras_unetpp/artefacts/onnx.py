@@ -20,15 +20,20 @@ def open(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
         InputError: ONNX Runtime is not installed, or the file is none of its files.
     """
     require("onnx", "onnxruntime")
+    try:
+        return opened(os.fspath(path), threads)
+    except Exception as error:  # ONNX Runtime's classes have no common base but this
+        raise InputError(f"ONNX Runtime cannot open {path}: {str(error).splitlines()[0]}") from error
+
+
+def opened(source: str | bytes, threads: int | None = None) -> Opened:
+    """What `open` gives, of a path or of a file's bytes."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its classes have no common base but this
-        raise InputError(f"ONNX Runtime cannot open {path}: {str(error).splitlines()[0]}") from error
+    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     about = dict(session.get_modelmeta().custom_metadata_map)
     first = about.get("layout") == "NCHW"
     image, *_ = session.get_inputs()

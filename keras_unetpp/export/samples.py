@@ -28,6 +28,21 @@ def batches(images: Iterable[Any], signature: Signature) -> list[np.ndarray]:
     return [fitted(_pixels(image, signature), signature.sides)[None] for image in images]
 
 
+def calibrating(images: Iterable[Any] | None, signature: Signature, quantize: Any, way_out: str) -> list[np.ndarray]:
+    """Images for a quantiser that has to know the ranges of values, as `batches` gives them.
+
+    Raises:
+        InputError: there are none; the text ends with `way_out`.
+    """
+    found = batches(() if images is None else images, signature)
+    if not found:
+        raise InputError(
+            f"quantize={quantize!r} needs calibration=, some ten to hundred images like those to come. Received: none."
+            f" {way_out}"
+        )
+    return found
+
+
 def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> list[Pair]:
     """Images as in `batches`, each with its mask, (height, width) or (height, width, 1), of 0/1 or class ids.
 
@@ -52,14 +67,17 @@ def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> 
     return found
 
 
-def labelled_folder(data: str | Path) -> tuple[list[Path], list[np.ndarray]]:
-    """The `val` images of a folder, as `keras-unetpp train` takes it, and their masks of 0/1, for `pairs`.
+def labelled_folder(data: str | Path, classes: int = 1) -> tuple[list[Path], list[np.ndarray]]:
+    """The `val` images of a folder, as `keras-unetpp train` takes it, and their masks, for `pairs`.
+
+    For one class every id above 0 is foreground; else ids are those of the classes.
 
     Raises:
         InputError: naming the file at fault.
     """
     samples = [sample for sample in read_folder(data) if sample.split == "val"]
-    return [one.image for one in samples], [(read_mask(one.mask) > 0).astype(np.uint8) for one in samples]
+    masks = [read_mask(one.mask) for one in samples]
+    return [one.image for one in samples], masks if classes > 1 else [(mask > 0).astype(np.uint8) for mask in masks]
 
 
 def _pixels(image: Any, signature: Signature) -> np.ndarray:

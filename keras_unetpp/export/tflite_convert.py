@@ -5,7 +5,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +17,11 @@ from keras_unetpp.export import flatbuffer
 from keras_unetpp.export.signature import Functions
 
 _OPERATION = re.compile(r"'tf\.(\w+)' op is neither")
-_LAYER = re.compile(r"/(x_\d+_\d+_[a-z]+\d?|L\d+(?:_[a-z]+\d?)?)")
+_SCOPE = re.compile(r"(?<=/)\w+")
 
 
 def convert(levels: Functions, signature: Signature, quantize: str | None, images: list[np.ndarray],
-            spare_ends: bool = False) -> bytes:  # fmt: skip
+            layers: Sequence[str] = (), spare_ends: bool = False) -> bytes:  # fmt: skip
     """The bytes of a file of built-in operations only; a SavedModel in between lets the levels share their weights.
 
     Args:
@@ -29,7 +29,8 @@ def convert(levels: Functions, signature: Signature, quantize: str | None, image
         signature: of the file.
         quantize: a mode, see `write` in `tflite`.
         images: for modes that need calibration; each is run through every level.
-        spare_ends: keep the first two convolutions, and the last of each head, in float.
+        layers: names of the network's layers, for the text of an error.
+        spare_ends: keep the first two convolutions and, unless the output is of 8 bits, the last of each head in float.
 
     Raises:
         InputError: naming operations that are not built in, and the layers that need them.
@@ -60,9 +61,9 @@ def convert(levels: Functions, signature: Signature, quantize: str | None, image
         try:
             data = converter.convert()
         except ConverterError as error:
-            raise InputError(_unsupported(_OPERATION.findall(str(error)), _LAYER.findall(str(error)))) from error
+            raise InputError(_unsupported(_OPERATION.findall(str(error)), _named(str(error), layers))) from error
         if images:
-            data = mlir_quantize(flatbuffer.spare(data, spare_ends))
+            data = mlir_quantize(flatbuffer.spare(data, spare_ends, spare_ends and quantize != "int8"))
     if quantize == "int8" and signature.output != "mask":
         data = util.modify_model_io_type(data, tf.float32, tf.uint8)
     if foreign := flatbuffer.foreign(flatbuffer.read(data)):
@@ -93,6 +94,12 @@ def _save(levels: Functions, image: Any, folder: str) -> None:
     module = tf.Module()
     module.weights = list({id(weight): weight for one in traced.values() for weight in one.variables}.values())
     tf.saved_model.save(module, folder, signatures=traced)
+
+
+def _named(text: str, layers: Sequence[str]) -> set[str]:
+    """The layers whose scopes a text names; a repeated scope has a number more than its layer's name."""
+    scopes = set(_SCOPE.findall(text))
+    return {name for scope in scopes for name in (scope, re.sub(r"_\d+$", "", scope)) if name in layers}
 
 
 def _unsupported(operations: Iterable[str], layers: Iterable[str]) -> str:
