@@ -71,7 +71,7 @@ def _signatures(model: keras.Model, signature: Signature) -> dict[str, Any]:
     images = tf.TensorSpec(signature.shape, tf.uint8 if signature.input == "uint8" else tf.float32, name="image")
     any_size = tf.TensorSpec((None,) * (images.shape.rank - 1) + (signature.channels,), tf.float32, name="image")
     texts = tf.TensorSpec((None,), tf.string, name="image")
-    levels = functions(model, replace(signature, output=values))
+    levels = functions(model, replace(signature, output=values), shared=True)
     concrete = {name: traced(function, images) for name, function in levels.items()}
     core = concrete[signature.default]
     if encoded:

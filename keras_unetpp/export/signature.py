@@ -10,6 +10,7 @@ import numpy as np
 from keras_unetpp import weights
 from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.errors import InputError
+from keras_unetpp.export.parts import parts
 from keras_unetpp.export.rebuild import network
 from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
 from keras_unetpp.graph.memory import bytes_per_pixel
@@ -66,7 +67,7 @@ def signature(model: keras.Model, *, levels: Any = None, size: Any = None, input
     )
 
 
-def functions(model: keras.Model, signature: Signature) -> Functions:
+def functions(model: keras.Model, signature: Signature, shared: bool = False) -> Functions:
     """The levels as plain TensorFlow functions, all on one float32 copy of the weights.
 
     Each takes `image`, (batch, *sides, channels) of any real dtype, pixel values 0..255, and gives one tensor under
@@ -75,13 +76,15 @@ def functions(model: keras.Model, signature: Signature) -> Functions:
     does for that level; where the model normalises by the whole image, it does so before padding.
 
     To write them, trace each with `tf.function(..).get_concrete_function(tf.TensorSpec(..))`; the weights are the
-    concrete functions' `variables`, which a `tf.Module` must hold while it is saved.
+    concrete functions' `variables`, which a `tf.Module` must hold while it is saved. If `shared`, levels call functions
+    that they have in common, which makes for a small SavedModel; converters want each level as one graph.
     """
     import tensorflow as tf
 
     whole = network(model, signature.levels, logits=signature.output == "logits", activation=signature.activation)
     normalize = standardization(whole)
     start = whole.inputs[0] if normalize is None else normalize.output
+    own = parts(whole, start) if shared else {}
 
     def function(name: str) -> Callable[[Any], dict[str, Any]]:
         core = keras.Model(start, whole.output[name], name="net")
@@ -93,7 +96,7 @@ def functions(model: keras.Model, signature: Signature) -> Functions:
                 x = x - averaged(x)
                 x = x * tf.math.rsqrt(averaged(tf.square(x)) + normalize.epsilon)
             padded, inner = reflected(x, step)
-            y = core(padded, training=False)[inner]
+            y = (own[name](padded) if shared else core(padded, training=False))[inner]
             return {signature.output: to_mask(y, signature) if signature.output == "mask" else y}
 
         return run
