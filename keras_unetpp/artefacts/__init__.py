@@ -92,13 +92,12 @@ class Artefact:
         Raises:
             InputError: the file has no such level.
         """
-        name = self.signature.default if level is None else level
+        alone = len(self.names) == 1
+        name = (self.names[0] if alone else self.signature.default) if level is None else level
         name = level_name(name) if type(name) is int else name
         if name not in self.names:
-            known = ", ".join(repr(one) if isinstance(one, str) else str(one) for one in self.signature.levels)
-            raise InputError(
-                f"{self.path} has level {known}. Received: {level!r}. Export the level, or ask for another."
-            )
+            known = ", ".join(name.removeprefix("L") for name in self.names)
+            raise InputError(f"{self.path} has level {known}. Received: {level!r}. Export that level too.")
         one = copy.copy(self)
         one.names = (str(name),)
         return one

@@ -22,7 +22,7 @@ DEFAULT = "serving_default"
 
 
 def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature, *,
-          labels: Sequence[str] | None = None, warmup: bool = False) -> None:  # fmt: skip
+          labels: Sequence[str] | None = None, warmup: bool = False, server_config: bool = False) -> None:  # fmt: skip
     """Write a SavedModel that `tf.saved_model.load` and TensorFlow Serving open without Keras.
 
     Signatures: one for each level, `L1`.. and `mean`, from `image`, (batch, *sides, channels), to `probabilities`,
@@ -37,6 +37,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
         signature: what to offer.
         labels: names of the classes; written to `assets/labels.txt`, one a line, beside `assets/spec.json`.
         warmup: write a request for each signature that TensorFlow Serving runs before it takes others.
+        server_config: see `finish`.
 
     Raises:
         InputError: the labels do not fit the classes; warm-up requests need a package.
@@ -58,6 +59,17 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
             raise OSError(error.message) from error
     if warmup:
         serving.write_warmup(Path(path), Path(path).parent.name, concrete)
+
+
+def finish(path: Path, *, server_config: bool = False, **_: Any) -> None:
+    """What is left to do once the folder is in place.
+
+    Args:
+        path: of the folder.
+        server_config: write `models.config` and `batching.config` for all models beside it, see `serving.write_config`.
+    """
+    if server_config:
+        serving.write_config(path.parent.parent)
 
 
 def _signatures(model: keras.Model, signature: Signature) -> dict[str, Any]:

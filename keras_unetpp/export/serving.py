@@ -51,6 +51,12 @@ def write_warmup(folder: Path, name: str, signatures: Mapping[str, Any]) -> None
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
+def check_layout(path: Path) -> None:
+    """Raise `InputError` unless a path is NAME/VERSION, as the server's configuration wants it."""
+    if not path.name.isdigit() or not path.parent.name:
+        raise InputError(f"The server finds models as NAME/VERSION, such as nuclei/1. Received: {path}.")
+
+
 def write_config(root: str | os.PathLike[str], base: str = "/models") -> list[str]:
     """Write `models.config` and `batching.config` for all SavedModels NAME/VERSION in a folder; returns the names.
 
