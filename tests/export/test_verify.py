@@ -154,7 +154,7 @@ def test_targets_that_cannot_be_written_are_told_before_the_work(model, in_keras
     [
         ("a.keras", {}, r"export writes \.tflite, \.onnx and SavedModel folders\. Received: .*a\.keras\."),
         ("a", {"format": "onxx"}, r"format must be one of 'tflite', 'onnx', 'saved_model'\. Received: 'onxx'\."),
-        ("a", {"opset": 17}, r"saved_model has no option 'opset'\. Options: labels, warmup\."),
+        ("a", {"opset": 17}, r"saved_model has no option 'opset'\. Options: labels, warmup, server_config\."),
         ("a.onnx", {"label": ["a"]}, r"onnx has no option 'label'\. Did you mean 'labels'\? Options: opset, layout"),
         ("a", {"verify": "no"}, r"verify must be True or False\. Received: 'no'\."),
         ("a", {"levels": 5}, r"heads for level 1, 2 or 'mean'\. Received: 5\."),
