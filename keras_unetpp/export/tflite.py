@@ -16,7 +16,6 @@ from keras_unetpp.export.samples import calibrating, pairs
 from keras_unetpp.export.signature import check_labels, functions
 from keras_unetpp.export.tflite_convert import convert
 from keras_unetpp.export.tflite_metadata import describe
-from keras_unetpp.files import replacing
 
 QUANTIZE = (None, "float16", "dynamic", "int8_float_io", "int8")
 """Modes of quantisation, mildest first."""
@@ -37,7 +36,7 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
 
     Args:
         model: any model of this package.
-        path: the file; an old one is replaced only by a complete new one.
+        path: the file; `export` gives one beside the file that it is for.
         signature: of fixed sides; input "float32" or "uint8".
         quantize: None, float32. "float16", weights in half precision. "dynamic", weights of 8 bits, and arithmetic too
             where the processor has it. "int8_float_io", 8 bits throughout, ranges found on `calibration`. "int8", also
@@ -73,8 +72,7 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
     attempts = [partial(attempt, spare_ends) for spare_ends in ((False, True) if _whole(quantize) else (False,))]
     data, found = within(attempts, _opened, levels, signature, sample, max_drop, _way_out(quantize))
     data = describe(data, model, signature, labels=names, author=author, licence=licence)
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    Path(path).write_bytes(data)
     return found
 
 
