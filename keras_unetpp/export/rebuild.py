@@ -1,5 +1,6 @@
 """A model's network rebuilt for files: float32, open sides, batch normalisation folded into convolutions."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -103,29 +104,32 @@ def _foldable(model: keras.Model) -> dict[str, Layer]:
     for layer in model.operations:
         for tensor in [] if isinstance(layer, keras.layers.InputLayer) else keras.tree.flatten(layer.input):
             readers.setdefault(id(tensor), []).append(layer)
+    # Weights that several calls share cannot take in what follows one of them. A layer's own list of calls is of no
+    # use: it holds those of other models too.
+    calls = Counter(id(node.operation) for nodes in model._nodes_by_depth.values() for node in nodes)
     pairs = {}
     for layer in model.layers:
-        if type(layer) not in _FACTORS or not _linear(layer):
+        if type(layer) not in _FACTORS or not _linear(layer) or calls[id(layer)] > 1:
             continue
         first, *more = readers.get(id(layer.output), [None])
-        if isinstance(first, keras.layers.BatchNormalization) and not more and _by_channel(first):
+        if (
+            isinstance(first, keras.layers.BatchNormalization)
+            and not more
+            and _by_channel(first)
+            and calls[id(first)] == 1
+        ):
             pairs[layer.name] = pairs[first.name] = first
     return pairs
 
 
 def _linear(layer: Layer) -> bool:
-    """Whether a convolution stands for itself: no activation, channels last, called once."""
-    return layer.activation is keras.activations.linear and layer.data_format == "channels_last" and _once(layer)
+    """Whether a convolution stands for itself: no activation, channels last."""
+    return bool(layer.activation is keras.activations.linear and layer.data_format == "channels_last")
 
 
 def _by_channel(norm: Layer) -> bool:
-    """Whether a batch normalisation works on the last axis, and is called once."""
-    return norm.axis in (-1, len(norm.output.shape) - 1) and _once(norm)
-
-
-def _once(layer: Layer) -> bool:
-    """Whether a layer is called once: weights that several calls share cannot take in what follows one of them."""
-    return len(layer._inbound_nodes) == 1
+    """Whether a batch normalisation works on the last axis."""
+    return norm.axis in (-1, len(norm.output.shape) - 1)
 
 
 _Factor = Callable[[list[Any], Any], list[Any]]

@@ -10,6 +10,7 @@ from keras_unetpp.export.rebuild import network
 from keras_unetpp.export.signature import functions, signature
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.heads import select
+from keras_unetpp.inference import segment
 
 
 def backbone(tops=("relu6", "hard_silu", "gelu")):
@@ -74,6 +75,13 @@ def test_batch_norm_is_folded_into_every_kind_of_convolution(model, image):
     assert norms(folded) == []
     for name, expected in outputs(model, image).items():
         np.testing.assert_allclose(outputs(folded, image)[name], expected, atol=1e-5)
+
+
+def test_batch_norm_is_folded_after_other_models_were_made_of_the_layers_too():
+    model = build((None, None, 3), width=4, depth=1, normalization="standardize")
+    segment(model, np.zeros((8, 8, 3)))
+    assert norms(model) != []
+    assert norms(network(model, [1])) == []
 
 
 def test_batch_norm_stays_where_folding_would_change_something(image):
