@@ -58,11 +58,11 @@ class Resize(Layer):
         """(batch, height, width, channels) -> (batch, factor * height, factor * width, channels)."""
         import tensorflow as tf
 
-        known, sides = x.shape[1:3], tf.shape(x)[1:3]
-        size = [self.factors[axis] * (sides[axis] if known[axis] is None else known[axis]) for axis in range(2)]
+        sides = tf.shape(x)[1:3] if None in x.shape[1:3] else np.array(x.shape[1:3], np.int32)
+        size = sides * np.array(self.factors, np.int32)
         if self.interpolation == "nearest":
             # At whole factors a pixel's corner and its centre say the same, but ONNX deprecates all but the corner.
-            return tf.raw_ops.ResizeNearestNeighbor(images=x, size=tf.stack(size))
+            return tf.raw_ops.ResizeNearestNeighbor(images=x, size=size)
         return tf.image.resize(x, size, self.interpolation)
 
     def compute_output_shape(self, shape: Any) -> Any:
