@@ -19,6 +19,7 @@ from keras_unetpp.export.onnx_quantize import quantized
 from keras_unetpp.export.samples import calibrating, pairs
 from keras_unetpp.export.signature import Functions as Levels
 from keras_unetpp.export.signature import check_labels, functions
+from keras_unetpp.export.unsupported import unsupported
 
 QUANTIZE = (None, "int8")
 """Modes of quantisation, mildest first."""
@@ -74,6 +75,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
     sample = [] if labelled is None else pairs(*labelled, signature)
     levels = functions(model, signature)
     whole = _converted(levels, signature, opset, layout == "NCHW")
+    _check_operations(whole, [layer.name for layer in model.layers])
     about = {"output": signature.output, "layout": layout, "labels": "\n".join(names), "author": author,
              "licence": licence, "signature": signature.to_json()}  # fmt: skip
     if (spec := getattr(model, "spec", None)) is not None:
@@ -115,6 +117,24 @@ def _check(signature: Signature, opset: int, layout: str, quantize: Any, max_dro
     check_max_drop(max_drop)
 
 
+def _check_operations(proto: Any, layers: Sequence[str]) -> None:
+    """Raise `InputError` for operations that tf2onnx leaves as they are, since ONNX has none."""
+    import onnx
+
+    foreign = [node for node in proto.graph.node if not onnx.defs.has(node.op_type, node.domain)]
+    if foreign:
+        names, where = [node.op_type for node in foreign], " ".join(node.name for node in foreign)
+        raise InputError(unsupported("ONNX", names, where, layers, "a SavedModel or TFLite"))
+
+
+def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """1 - erf(x) for TensorFlow's Erfc, of which exact GELU is made and which tf2onnx does not know."""
+    graph.remove_node(name)
+    one = graph.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    erf = graph.make_node("Erf", [node.input[0]], name=f"{name}_erf").output[0]
+    graph.make_node("Sub", [one, erf], outputs=node.output, name=name)
+
+
 def _converted(levels: Levels, signature: Signature, opset: int, channels_first: bool) -> Any:
     """The graph of all levels, by tf2onnx."""
     import tensorflow as tf
@@ -124,14 +144,14 @@ def _converted(levels: Levels, signature: Signature, opset: int, channels_first:
         return {name: run(image)[signature.output] for name, run in levels.items()}
 
     spec = tf.TensorSpec(signature.shape, getattr(tf, signature.input), name="image")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"custom_op_handlers": {"Erfc": (_erfc, [])}}
     if channels_first:
-        options = {"inputs_as_nchw": ["image"]}
+        options["inputs_as_nchw"] = ["image"]
         if signature.output != "mask":
             options["outputs_as_nchw"] = list(levels)
     logger = logging.getLogger("tf2onnx")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         proto, _ = tf2onnx.convert.from_function(tf.function(every), [spec], opset=opset, **options)
     finally:

@@ -15,9 +15,9 @@ from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.export import flatbuffer
 from keras_unetpp.export.signature import Functions
+from keras_unetpp.export.unsupported import unsupported
 
 _OPERATION = re.compile(r"'tf\.(\w+)' op is neither")
-_SCOPE = re.compile(r"(?<=/)\w+")
 
 
 def convert(levels: Functions, signature: Signature, quantize: str | None, images: list[np.ndarray],
@@ -61,13 +61,13 @@ def convert(levels: Functions, signature: Signature, quantize: str | None, image
         try:
             data = converter.convert()
         except ConverterError as error:
-            raise InputError(_unsupported(_OPERATION.findall(str(error)), _named(str(error), layers))) from error
+            raise InputError(_unsupported(_OPERATION.findall(str(error)), str(error), layers)) from error
         if images:
             data = mlir_quantize(flatbuffer.spare(data, spare_ends, spare_ends and quantize != "int8"))
     if quantize == "int8" and signature.output != "mask":
         data = util.modify_model_io_type(data, tf.float32, tf.uint8)
     if foreign := flatbuffer.foreign(flatbuffer.read(data)):
-        raise InputError(_unsupported(foreign, ()))
+        raise InputError(_unsupported(foreign, "", layers))
     return bytes(data)
 
 
@@ -96,16 +96,5 @@ def _save(levels: Functions, image: Any, folder: str) -> None:
     tf.saved_model.save(module, folder, signatures=traced)
 
 
-def _named(text: str, layers: Sequence[str]) -> set[str]:
-    """The layers whose scopes a text names; a repeated scope has a number more than its layer's name."""
-    scopes = set(_SCOPE.findall(text))
-    return {name for scope in scopes for name in (scope, re.sub(r"_\d+$", "", scope)) if name in layers}
-
-
-def _unsupported(operations: Iterable[str], layers: Iterable[str]) -> str:
-    names, where = sorted(set(operations)), sorted(set(layers))
-    return (
-        f"TFLite's built-in operations cannot compute {', '.join(names) or 'this model'}"
-        f"{', which layer ' + ', '.join(where) + ' needs' if where else ''}. Export a SavedModel or ONNX, or build"
-        " the network without."
-    )
+def _unsupported(operations: Iterable[str], where: str, layers: Sequence[str]) -> str:
+    return unsupported("TFLite's built-in operations", operations, where, layers, "a SavedModel or ONNX")

@@ -129,6 +129,26 @@ def onnx_proto(path):
     return onnx.load(path)
 
 
+def test_exact_gelu(tmp_path):
+    report = export(model_of(depth=1, activation="gelu"), tmp_path / "a.onnx")
+    assert report.rows[0].difference < 1e-5
+    assert {item.domain for item in onnx_proto(tmp_path / "a.onnx").opset_import} <= {"", "ai.onnx.ml"}
+
+
+def test_an_operation_that_onnx_has_not():
+    from onnx import helper
+
+    nodes = [
+        helper.make_node(kind, ["x"], ["y"], name=f"net/x_0_0_block3b_act_2_1/{kind}") for kind in ("Erfinv", "Erf")
+    ]
+    with pytest.raises(InputError) as caught:
+        onnx_export._check_operations(helper.make_model(helper.make_graph(nodes, "g", [], [])), ["x_0_0_block3b_act_2"])
+    assert str(caught.value) == (
+        "ONNX cannot compute Erfinv, which layer x_0_0_block3b_act_2 needs. Export a SavedModel or TFLite, or build the"
+        " network without."
+    )
+
+
 def test_8_bits_that_lose_too_much(tmp_path, monkeypatch):
     rng = np.random.default_rng(6)
     images = [rng.integers(0, 255, (16, 16, 3), dtype=np.uint8) for _ in range(2)]
