@@ -1,8 +1,9 @@
 # Everything runs in a virtual environment that is made on first use; `make clean` removes it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+MEDIAPIPE := .venv-mediapipe/bin
 
-.PHONY: demo test fast lint clean
+.PHONY: demo test fast mediapipe lint clean
 
 demo: .venv/demo.stamp  ## segment real microscopy with the trained model from the zoo
 	$(BIN)/python tools/demo.py demo-output
@@ -12,6 +13,11 @@ test: lint  ## the gate: style, types, all tests
 
 fast: lint  ## the gate without the slow tests
 	$(BIN)/python -m pytest -q -m "not slow"
+
+mediapipe:  ## MediaPipe's own image segmenter on an exported file, in an environment of its own
+	test -x $(MEDIAPIPE)/python || $(PYTHON) -m venv .venv-mediapipe
+	$(MEDIAPIPE)/python -m pip install --quiet --disable-pip-version-check --editable ".[mediapipe]"
+	$(MEDIAPIPE)/python -m pytest -q tests/export/test_mediapipe.py
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -24,4 +30,4 @@ lint: .venv/dev.stamp
 	touch $@
 
 clean:
-	rm -rf .venv build dist demo-output *.egg-info
+	rm -rf .venv .venv-mediapipe build dist demo-output *.egg-info

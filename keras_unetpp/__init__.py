@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_unetpp import interop, zoo
+    from keras_unetpp.artefacts import Artefact
     from keras_unetpp.errors import InputError
     from keras_unetpp.export import export
     from keras_unetpp.folders import predict_folder
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Artefact": "artefacts",
     "GradualUnfreezing": "training.finetune",
     "InputError": "errors",
     "Predictor": "inference",

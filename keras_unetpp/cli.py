@@ -4,10 +4,13 @@ import argparse
 import dataclasses
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, InputWarning
+
+_MODELS = "zoo name, .keras file, or exported file (.tflite, .onnx, folder of a SavedModel)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,7 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = vars(_parser().parse_args(arguments))
         command: Callable[..., None] = options.pop("run")
-        command(**options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            command(**options)
     except (InputError, OSError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
@@ -24,6 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; the same command goes on where finished work was written", file=sys.stderr)
         return 130
     return 0
+
+
+def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """One line for a warning about input; those of other packages say nothing that helps here."""
+    if issubclass(category, InputWarning):
+        print("note:", message, file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     predict = _command(commands, "predict", "IN OUT", _predict, "segment an image or a folder of images of any size")
     predict.add_argument("source", metavar="IN", help="image, or folder of images")
     predict.add_argument("out", metavar="OUT", help="folder for masks and overlays")
-    _model_option(predict)
+    _model_option(predict, _MODELS)
     _level_option(predict)
     predict.add_argument("--output", choices=["mask", "probabilities"], default="mask", help="PNG masks or .npy arrays")
     predict.add_argument("--threshold", type=float, default=0.5, help="of the mask (default 0.5)")
@@ -61,27 +72,18 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--skip-existing", action="store_true", help="go on with an interrupted run")
 
     levels = _command(commands, "levels", "", _levels, "what each level costs, and how fast and good it is")
-    levels.add_argument("--model", help="zoo name or .keras file; without it, the network that the options describe")
+    levels.add_argument("--model", help=f"{_MODELS}; without it, the network that the options describe")
     levels.add_argument("--data", help="folder of labelled images to score the levels of --model on")
     levels.add_argument("--size", type=_value, help="sides in pixels at which costs hold, for example 256,256")
     _network_options(levels)
 
     prune = _command(commands, "prune", "OUT", _prune, "cut one level out into a .keras file of stock layers")
     prune.add_argument("out", metavar="OUT", help="file to write, ending in .keras")
-    _model_option(prune)
+    _model_option(prune, "zoo name or .keras file")
     _level_option(prune)
 
     export = _command(commands, "export", "MODEL PATH", _export, "write a model for another runtime, and prove it")
-    export.add_argument("model", metavar="MODEL", help="zoo name or .keras file")
-    export.add_argument("path", metavar="PATH", help="NAME.tflite, NAME.onnx, or a folder for a SavedModel")
-    export.add_argument("--levels", type=_value, help='1..d and "mean", comma-separated (default: all)')
-    export.add_argument("--size", type=_value, help="sides in pixels, for example 256,256 (TFLite needs them)")
-    export.add_argument("--input", default="float32", help="float32, uint8, or image_bytes (SavedModel)")
-    export.add_argument("--output", default="probabilities", help="probabilities, mask, or logits")
-    export.add_argument("--quantize", help="TFLite: float16, dynamic, int8_float_io, int8")
-    export.add_argument("--calibration", help="TFLite: folder of ten to hundred images, for the int8 modes")
-    export.add_argument("--labels", help="names of the classes, comma-separated")
-    export.add_argument("--no-verify", dest="verify", action="store_false", help="leave the proof out")
+    _export_options(export)
 
     _command(commands, "backbones", "", _backbones, "list the encoders that --backbone can name, and what they cost")
 
@@ -98,12 +100,39 @@ def _command(commands: Any, name: str, usage: str, run: Callable[..., None], tex
     return parser
 
 
-def _model_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="nuclei-small", help="zoo name or .keras file (default nuclei-small)")
+def _model_option(parser: argparse.ArgumentParser, models: str) -> None:
+    parser.add_argument("--model", default="nuclei-small", help=f"{models} (default nuclei-small)")
 
 
 def _level_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", type=_value, help='1..d, or "mean" (default: best known, else the deepest)')
+
+
+def _export_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="zoo name or .keras file")
+    add("path", metavar="PATH", help="NAME.tflite, NAME.onnx, or a folder for a SavedModel, NAME/VERSION")
+    add("--format", help="tflite, onnx or saved_model, where PATH does not tell")
+    add("--levels", type=_value, help='1..d and "mean", comma-separated (default: all)')
+    add("--size", type=_value, help="sides in pixels, for example 256,256 (TFLite needs them); none for any")
+    add("--input", default="float32", help="float32, uint8, or image_bytes (SavedModel)")
+    add("--output", default="probabilities", help="probabilities, mask, or logits")
+    add("--labels", help="names of the classes, comma-separated")
+    add("--no-verify", dest="verify", action="store_false", help="leave the proof out")
+    add("--tolerance", type=float, help="largest difference of probabilities allowed (default: the format's)")
+    add("--images", help="image or folder of images to compare on, besides random ones")
+    group = parser.add_argument_group("8 bits")
+    group.add_argument("--quantize", help="TFLite: float16, dynamic, int8_float_io, int8; ONNX: int8")
+    group.add_argument("--calibration", help="folder of ten to hundred images, for the int8 modes")
+    group.add_argument("--labelled", metavar="DATA", help="folder of labelled images; its val images are scored")
+    group.add_argument("--max-drop", type=float, help="IoU or Dice that a level may lose on them (default 0.01)")
+    group = parser.add_argument_group("of one format")
+    group.add_argument("--author", help="TFLite, ONNX: of the model, for the metadata")
+    group.add_argument("--licence", help="TFLite, ONNX: of the weights, for the metadata")
+    group.add_argument("--opset", type=int, help="ONNX: version of the operators (default 17)")
+    group.add_argument("--layout", help="ONNX: NHWC (default) or NCHW")
+    group.add_argument("--warmup", action="store_true", help="SavedModel: requests that the server warms up with")
+    group.add_argument("--server-config", action="store_true", help="SavedModel: models.config and batching.config too")
 
 
 def _network_options(parser: argparse.ArgumentParser) -> None:
@@ -188,26 +217,31 @@ def _levels(model: str | None, data: str | None, size: Any, **options: Any) -> N
         print(picture(spec), level_costs(spec, sides), sep="\n\n")
         return
     from keras_unetpp.pruning import levels
-    from keras_unetpp.zoo import load
 
-    print(levels(load(model), data, size=sides, progress=True))
+    print(levels(_load(model)[0], data, size=sides, progress=True))
 
 
 def _load(model: str) -> tuple[Any, Any]:
-    """A model by name or file, and the level that is known to be its best, or None."""
+    """A model by name or file, or an exported file, and the level that is known to be its best, or None."""
     from keras_unetpp import zoo
+    from keras_unetpp.artefacts import Artefact, is_artefact
 
+    if is_artefact(model):
+        return Artefact(model), None
     return zoo.load(model), None if model.endswith(".keras") else zoo.entry(model).best_level
 
 
 def _prune(out: str, model: str, level: Any) -> None:
     from pathlib import Path
 
+    from keras_unetpp.artefacts import is_artefact
     from keras_unetpp.files import replacing
     from keras_unetpp.pruning import prune
 
     if Path(out).suffix != ".keras":
         raise InputError(f"OUT must end in .keras. Received: {out}.")
+    if is_artefact(model):
+        raise InputError(f"prune cuts models, not exported files. Received: {model}. Export the level that you want.")
     network, best = _load(model)
     small = prune(network, best if level is None else level)
     with replacing(out) as path:
@@ -215,19 +249,32 @@ def _prune(out: str, model: str, level: Any) -> None:
     print(f"{small.name}: {small.count_params():,} parameters in {out}")
 
 
-def _export(model: str, path: str, levels: Any, quantize: str | None, calibration: str | None, labels: str | None,
-            **options: Any) -> None:  # fmt: skip
+def _export(model: str, path: str, labels: str | None, images: str | None, calibration: str | None,
+            labelled: str | None, **options: Any) -> None:  # fmt: skip
+    from keras_unetpp.artefacts import is_artefact
     from keras_unetpp.export import export
+    from keras_unetpp.export.samples import labelled_folder
+    from keras_unetpp.graph.heads import heads
     from keras_unetpp.images import list_images
     from keras_unetpp.zoo import load
 
-    if quantize is not None:
-        options["quantize"] = quantize
-    if calibration is not None:
-        options["calibration"] = list_images(calibration)
+    if is_artefact(model):
+        raise InputError(f"export takes a zoo name or a .keras file. Received: {model}, which is exported already.")
+    network = load(model)
+    # What was not asked for is left out: each format has options of its own, and names those that it does not have.
+    options = {name: value for name, value in options.items() if value is not None and value is not False} | {
+        "size": options["size"],
+        "verify": options["verify"],
+    }
     if labels is not None:
         options["labels"] = labels.split(",")
-    print(export(load(model), path, levels=levels, **options))
+    if images is not None:
+        options["images"] = list_images(images) if os.path.isdir(images) else [images]
+    if calibration is not None:
+        options["calibration"] = list_images(calibration)
+    if labelled is not None:
+        options["labelled"] = labelled_folder(labelled, int(next(iter(heads(network).values())).shape[-1]))
+    print(export(network, path, **options))
 
 
 def _backbones() -> None:

@@ -11,6 +11,10 @@ class InputError(ValueError):
     """
 
 
+class InputWarning(UserWarning):
+    """A result that is not what the caller may expect of such input; the message says why and the way out."""
+
+
 def hint(name: object, known: Iterable[str]) -> str:
     """The part of a message that guesses what a misspelt name should have been; empty if nothing is near."""
     close = get_close_matches(str(name), list(known), n=1)

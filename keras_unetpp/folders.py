@@ -4,20 +4,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing
-from keras_unetpp.graph.heads import select
 from keras_unetpp.images import FilePath, image_size, list_images, write_png
 from keras_unetpp.images import overlay as painted
 from keras_unetpp.inference import Predictor, check_output
+from keras_unetpp.networks import Segmenter, at_level
 from keras_unetpp.progress import track
 from keras_unetpp.spec.plan import Level
 
 
-def predict_folder(model: keras.Model, source: FilePath, out: FilePath, *, level: Level = None, output: str = "mask",
+def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: Level = None, output: str = "mask",
                    threshold: float = 0.5, overlay: bool = True, skip_existing: bool = False, progress: bool = False,
                    **options: Any) -> list[Path]:  # fmt: skip
     """Segment an image file, or all images of a folder, into a folder.
@@ -35,7 +34,7 @@ def predict_folder(model: keras.Model, source: FilePath, out: FilePath, *, level
     Masks of volumes are multi-page `.tif` instead of `.png`, without an overlay.
 
     Args:
-        model: a model of this package, whole, pruned or loaded from a file.
+        model: a model of this package, or an exported file; see `segment`.
         source: PNG, JPEG or TIFF file, or a folder of such; sub-folders are left out.
         out: folder to write to, made if missing; files of the same names are replaced.
         level: 1..d, or "mean"; default the deepest.
@@ -55,7 +54,8 @@ def predict_folder(model: keras.Model, source: FilePath, out: FilePath, *, level
         OSError: `out` cannot be written, told before any prediction; or a file later. The text names the path.
     """
     check_output(output, threshold)
-    predictor = Predictor(select(model, level), **options)
+    predictor = Predictor(at_level(model, level), **options)
+    predictor.check_gives(output, threshold)
     rank = len(predictor.sides)
     overlay = overlay and rank == 2
     names = {path: _names(path.stem, predictor, output, overlay) for path in _images(Path(source), Path(out), rank)}

@@ -2,19 +2,17 @@
 
 import itertools
 import math
+import warnings
 from collections.abc import Iterator
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
-from keras_unetpp.errors import InputError
-from keras_unetpp.graph.backend import compiled
-from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
-from keras_unetpp.graph.memory import bytes_per_pixel
+from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.images import read_image
+from keras_unetpp.networks import Segmenter, at_level, network
 from keras_unetpp.progress import track
 from keras_unetpp.spec.plan import Level
 from keras_unetpp.windows import Axis, axis, check_tile, evened, windows
@@ -31,12 +29,13 @@ UNITS = {"bool": 255.0, "uint16": 1 / 257}
 Heads = dict[str, np.ndarray]
 
 
-def segment(model: keras.Model, image: np.ndarray | str | Path, level: Level = None, *, output: str = "probabilities",
+def segment(model: Segmenter, image: np.ndarray | str | Path, level: Level = None, *, output: str = "probabilities",
             threshold: float = 0.5, progress: bool = False, **options: Any) -> np.ndarray:  # fmt: skip
     """Segment one image of any size.
 
     Args:
-        model: a model of this package, whole, pruned or loaded from a file.
+        model: a model of this package, whole, pruned or loaded from a file; or an exported file, an `Artefact` or its
+            path, which runs in its own runtime.
         image: (height, width, channels), with a leading depth for volumes; the channel axis may be missing for a
             1-channel model. Pixel values 0..255, but 0..65535 in uint16 and False/True in bool, as in image files.
             Or the path of an image file.
@@ -52,9 +51,14 @@ def segment(model: keras.Model, image: np.ndarray | str | Path, level: Level = N
 
     Raises:
         InputError: naming what does not fit: shape, channels, NaN pixels, level, output, threshold, tile, overlap.
+
+    An exported file that normalises each image does so with what it is given. Where its sides are fixed, it so sees a
+    smaller image with its padding, and of a larger one tile after tile: as in the app that it is for, but not as the
+    model, and an `InputWarning` says so. With open sides it is given the whole image, as long as that fits `memory`.
     """
     check_output(output, threshold)
-    predictor = Predictor(select(model, level), **options)
+    predictor = Predictor(at_level(model, level), **options)
+    predictor.check_gives(output, threshold)
     (probabilities,) = predictor(image, progress=progress).values()
     return probabilities if output == "probabilities" else predictor.mask(probabilities, threshold)
 
@@ -75,7 +79,7 @@ class Predictor:
     they see most. `group` and `instance` normalisation inside the network see one tile only.
 
     Args:
-        model: any model of this package; `graph.heads.select` picks a level.
+        model: any model of this package, or an exported file; `networks.at_level` picks a level.
         tile: side of a tile in pixels, or one per side. Default: no tiles where the whole image fits `memory`, else
             as large as fits, at most 1024, and no larger than as many tiles need. A model of fixed sides has its own.
         overlap: pixels shared by neighbouring tiles, at least; default a quarter of the tile, at most 128.
@@ -86,25 +90,14 @@ class Predictor:
         InputError: tile, overlap or memory out of range; no model of this package.
     """
 
-    def __init__(self, model: keras.Model, *, tile: int | tuple[int, ...] | None = None, overlap: int | None = None,
+    def __init__(self, model: Segmenter, *, tile: int | tuple[int, ...] | None = None, overlap: int | None = None,
                  memory: float = MEMORY) -> None:  # fmt: skip
-        outputs = heads(model)
-        self.names = tuple(outputs)
-        self.channels = int(model.inputs[0].shape[-1])
-        self.sides: tuple[int | None, ...] = tuple(model.inputs[0].shape[1:-1])
-        self.classes = int(outputs[self.names[0]].shape[-1])
-        self.divisor = divisor(model)
-        activation = head_activation(model)
-        self.exclusive = activation == "softmax" or (activation == "linear" and self.classes > 1)
+        own = self._network = network(model)
+        self.names, self.channels, self.sides, self.classes = own.names, own.channels, own.sides, own.classes
+        self.exclusive, self.divisor = own.exclusive, own.step
         self.overlap, self.memory = overlap, memory
         self.tile = self._checked(tile)
-        self._bytes_per_pixel = bytes_per_pixel(model)
-        self._standardize = standardization(model)
-        if activation == "linear":
-            to_probabilities = keras.layers.Activation("softmax" if self.exclusive else "sigmoid", dtype="float32")
-            outputs = {name: to_probabilities(logits) for name, logits in outputs.items()}
-        start = model.inputs[0] if self._standardize is None else self._standardize.output
-        self._run = compiled(keras.Model(start, outputs))
+        self._warned = False
 
     def __call__(self, image: np.ndarray | str | Path, progress: bool = False) -> Heads:
         """Probabilities of each head, (*sides, classes) float32, for one image or image file; see `segment`."""
@@ -150,6 +143,14 @@ class Predictor:
         mask = (probabilities > threshold).astype(np.uint8)
         return mask[..., 0] if self.classes == 1 else mask
 
+    def check_gives(self, output: str, threshold: float) -> None:
+        """Raise `InputError` if the network gives masks only and anything else is asked for."""
+        if self._network.masks and (output != "mask" or threshold != 0.5):
+            raise InputError(
+                f"This file gives masks at threshold 0.5 only. Received: output={output!r}, threshold={threshold!r}."
+                " Export with output='probabilities'."
+            )
+
     def _checked(self, tile: Any) -> tuple[int | None, ...]:
         """Sides of a tile: the model's own where fixed, else the caller's, else None."""
         if not isinstance(self.memory, Real) or not self.memory > 0:
@@ -175,12 +176,12 @@ class Predictor:
         the network.
         """
         unit = UNITS.get(pixels.dtype.name, 1.0)
-        if self._standardize is None:
+        if self._network.epsilon is None:
             return 0.0, unit
         mean = sum(part.sum(dtype=np.float64) for part in pixels) / pixels.size
         squares = (np.square(np.subtract(part, mean, dtype=np.float64)).sum() for part in pixels)
         variance = unit**2 * sum(squares) / pixels.size
-        return mean, unit / math.sqrt(variance + self._standardize.epsilon)
+        return mean, unit / math.sqrt(variance + self._network.epsilon)
 
     def _axes(self, sides: tuple[int, ...]) -> tuple[Axis, ...]:
         """Tiles along each side of an image."""
@@ -194,16 +195,31 @@ class Predictor:
         limits = (max(padded), *range(TILE // step * step, least, -step))
         limit = next((one for one in limits if self._bytes(tiles(one)) <= self.memory), least)
         axes = []
-        for side, tile, asked in zip(padded, tiles(limit), self.tile, strict=True):
+        for whole, side, tile, asked in zip(sides, padded, tiles(limit), self.tile, strict=True):
             if side <= tile:
-                axes.append(axis(side, side, 0, step))
+                length = whole if self._network.pads and asked is None else side
+                axes.append(axis(length, length, 0, 1))
                 continue
             overlap = min(tile // 4, OVERLAP, tile - step) if self.overlap is None else self.overlap
             axes.append(axis(side, asked or evened(side, tile, overlap, step), overlap, step))
+        self._warn(axes)
         return tuple(axes)
 
+    def _warn(self, axes: list[Axis]) -> None:
+        """Say once that a file that normalises by itself sees less than the image."""
+        if self._warned or not self._network.standardizes or all(len(one.starts) == 1 for one in axes):
+            return
+        self._warned = True
+        way = "raise memory=" if None in self.sides else "export with a larger size=, or shrink the image"
+        warnings.warn(
+            f"The file normalises each tile of {' x '.join(str(one.tile) for one in axes)} pixels by itself, so the"
+            f" result is not that of the whole image. For that, {way}.",
+            InputWarning,
+            stacklevel=2,
+        )
+
     def _bytes(self, sides: list[int]) -> float:
-        return self._bytes_per_pixel * math.prod(sides)
+        return self._network.bytes_per_pixel * math.prod(sides)
 
     def _tiles(self, pixels: np.ndarray, center: float, scale: float, axes: tuple[Axis, ...],
                progress: bool) -> Iterator[tuple[tuple[slice, ...], np.ndarray, Heads]]:  # fmt: skip
@@ -214,7 +230,7 @@ class Predictor:
             batch = np.stack([pixels[slices] for slices, _ in group]).astype(np.float32)
             batch -= center
             batch *= scale
-            outputs = self._run(batch)
+            outputs = self._network.run(batch)
             for index, (slices, weight) in enumerate(group):
                 yield slices, weight, {name: value[index] for name, value in outputs.items()}
 

@@ -1,20 +1,24 @@
 """Levels: cut them out of a trained model, compare them, choose the cheapest that is good enough."""
 
+import os
 import statistics
 import time
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_unetpp.artefacts import Artefact
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.heads import select
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.levels import LevelTable, cheapest, default_size, level_costs
+from keras_unetpp.spec.levels import DEFAULT_SIDE, LevelTable, cheapest, default_size, level_costs
 from keras_unetpp.spec.plan import MEAN, Level
+from keras_unetpp.tables import milliseconds, score, table
 from keras_unetpp.training.evaluate import Data, evaluate, mean
 
 
@@ -42,26 +46,67 @@ def prune(model: keras.Model, level: Level, *, copy: bool = False) -> keras.Mode
     return small
 
 
-def levels(model: UNetPP | Spec, data: Data | None = None, *, size: tuple[int, ...] | None = None, repeat: int = 5,
-           progress: bool = False, **options: Any) -> LevelTable:  # fmt: skip
+@dataclass(frozen=True)
+class FileRow:
+    """One level of an exported file.
+
+    Attributes:
+        name: `L1`, .. or `mean`.
+        latency: milliseconds for one image, or None if not measured.
+        iou: mean IoU over images, or None if not measured.
+        dice: mean Dice over images, or None if not measured.
+    """
+
+    name: str
+    latency: float | None = None
+    iou: float | None = None
+    dice: float | None = None
+
+
+@dataclass(frozen=True)
+class FileLevels:
+    """The levels of an exported file; printing it shows what the file is and a table.
+
+    Attributes:
+        file: what the file is, one line.
+        rows: one for each level.
+    """
+
+    file: str
+    rows: tuple[FileRow, ...]
+
+    def __str__(self) -> str:
+        cells = [(row.name, milliseconds(row.latency), score(row.iou), score(row.dice)) for row in self.rows]
+        return f"{self.file}\n{table(['level', 'latency', 'IoU', 'Dice'], cells)}"
+
+
+def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data | None = None, *,
+           size: tuple[int, ...] | None = None, repeat: int = 5, progress: bool = False,
+           **options: Any) -> LevelTable | FileLevels:  # fmt: skip
     """What each level costs and, for a model, how fast it is here and how good on labelled data.
 
     Args:
-        model: a model; or a Spec, which gives the costs alone.
+        model: a model; a Spec, which gives the costs alone; or an exported file, which gives latency and scores of
+            what is in it, measured in its own runtime.
         data: a folder, whose `val` images are scored; samples; or (images, masks). None scores nothing.
-        size: sides in pixels at which costs and latency hold; default those of the Spec, else 256 each.
+        size: sides in pixels at which costs and latency hold; default those of the Spec or file, else 256 each.
         repeat: timed runs of each level, batch 1; the median counts. 0 times nothing.
         progress: show a progress bar.
         options: `labels` and `ignore_index` of `evaluate`.
 
     Returns:
-        Rows L1..Ld and, with several heads, `mean`; scores at threshold 0.5, means over images at native size.
+        `LevelTable`, rows L1..Ld and, with several heads, `mean`; of a file, `FileLevels`. Scores are at threshold
+        0.5, means over images at native size; how a file of fixed sides takes these, see `segment`.
     """
+    if isinstance(model, (str, os.PathLike, Artefact)):
+        file = model if isinstance(model, Artefact) else Artefact(model)
+        return _of_file(file, data, size, repeat, progress, options)
     if isinstance(model, Spec):
         return level_costs(model, size)
     sides = size or default_size(model.spec)
     rows = level_costs(model.spec, sides)
-    times = _latencies(model, [row.level for row in rows], sides, repeat) if repeat else {}
+    timed = {row.level: compiled(select(model, row.level)) for row in rows} if repeat else {}
+    times = _latencies(timed, (*sides, model.spec.channels), repeat)
     rows = LevelTable(replace(row, latency=times.get(row.level)) for row in rows)
     if data is None:
         return rows
@@ -86,18 +131,36 @@ def choose(model: UNetPP, data: Data, max_drop: float = 0.005, **options: Any) -
     """
     if not 0 <= max_drop <= 1:
         raise InputError(f"max_drop must be a number from 0 to 1. Received: {max_drop!r}.")
-    return cheapest(levels(model, data, repeat=0, **options), max_drop)
+    rows = levels(model, data, repeat=0, **options)
+    if isinstance(rows, FileLevels):
+        raise InputError("choose weighs costs, which a file does not tell. Pass the model, or compare with levels().")
+    return cheapest(rows, max_drop)
 
 
-def _latencies(model: UNetPP, every: list[Level], sides: tuple[int, ...], repeat: int) -> dict[Level, float]:
-    """Median milliseconds of each level, the levels timed in turn so that they share what else the machine does."""
-    image = np.random.default_rng(0).uniform(0, 255, (1, *sides, model.spec.channels)).astype("float32")
-    runs = {level: compiled(select(model, level)) for level in every}
-    times: dict[Level, list[float]] = {level: [] for level in every}
+def _of_file(file: Artefact, data: Data | None, size: Any, repeat: int, progress: bool,
+             options: dict[str, Any]) -> FileLevels:  # fmt: skip
+    own = file.signature.sides
+    sides = tuple(size or (None,) * len(own))
+    if len(sides) != len(own) or any(None not in pair and pair[0] != pair[1] for pair in zip(sides, own, strict=True)):
+        raise InputError(f"{file.path} takes images of {own} pixels (None: any). Received: size={size}.")
+    shape = [asked or side or DEFAULT_SIDE for asked, side in zip(sides, own, strict=True)]
+    timed = {name: file.at(name) for name in file.names} if repeat else {}
+    times = _latencies(timed, (*shape, file.signature.channels), repeat)
+    scores = [] if data is None else evaluate(file, data, progress=progress, **options)
+    means = {name: mean(scores, name) for name in file.names} if scores else {}
+    rows = [FileRow(name, times.get(name), *(means[name][1:] if means else ())) for name in file.names]
+    return FileLevels(str(file), tuple(rows))
+
+
+def _latencies(runs: Mapping[Any, Callable[[np.ndarray], Any]], shape: tuple[int, ...],
+               repeat: int) -> dict[Any, float]:  # fmt: skip
+    """Median milliseconds of each run, timed in turn so that they share what else the machine does."""
+    image = np.random.default_rng(0).uniform(0, 255, (1, *shape)).astype("float32")
+    times: dict[Any, list[float]] = {key: [] for key in runs}
     for turn in range(repeat + 1):
-        for level, run in runs.items():
+        for key, run in runs.items():
             start = time.perf_counter()
             run(image)
             if turn:
-                times[level].append(1000 * (time.perf_counter() - start))
-    return {level: statistics.median(own) for level, own in times.items()}
+                times[key].append(1000 * (time.perf_counter() - start))
+    return {key: statistics.median(own) for key, own in times.items()}

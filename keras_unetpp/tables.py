@@ -35,3 +35,8 @@ def mega(count: int | None) -> str:
 def score(value: float | None) -> str:
     """A score from 0 to 1 with four digits, or a dash."""
     return "-" if value is None else f"{value:.4f}"
+
+
+def milliseconds(value: float | None) -> str:
+    """A time with one digit, or a dash."""
+    return "-" if value is None else f"{value:.1f} ms"

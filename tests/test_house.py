@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "keras_unetpp"
 ORDER = (
     *("errors", "tables", "files", "spec", "progress", "windows", "images", "torch_pickle", "torch_files", "weights"),
-    *("interop", "graph", "inference", "training", "pruning", "export", "zoo", "folders"),
+    *("interop", "graph", "artefacts", "networks", "inference", "training", "pruning", "export", "zoo", "folders"),
     *("cli", "__main__", "__init__"),
 )
 """The parts of the package from the bottom up; a part imports only those before it."""

@@ -1,65 +1,116 @@
 """Exported files of a zoo model, one a level and format: size, latency, difference from Keras.
 
-    python tools/bench_export.py DATA [--size 256] [--calibrate 16] [--labelled 0]
+    python tools/bench_export.py DATA [--size 256] [--calibrate 16] [--labelled N] [--repeat 20]
 
-DATA is a folder as `keras-unetpp train` takes it; training images calibrate the 8-bit files. With `--labelled N`, IoU
-of the 8-bit files and of the model on N validation images is printed too. Latency is the median of one image, measured
-by `export`'s own proof in each format's runtime, on two threads where the runtime lets them be set.
+DATA is a folder as `keras-unetpp train` takes it. Training images calibrate the 8-bit files; their IoU and that of the
+model are taken on the validation images (all, or the first N), cropped or padded to the size. Every file is compared
+with Keras by `export`'s own proof; then all are opened in their runtimes with two threads each and timed in turn, so
+that all share what else the machine does. Latency is the median of one image; a SavedModel's holds the way to its
+process and back.
 """
 
 import argparse
 import os
+import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
+
 import keras_unetpp as kup
-from keras_unetpp.images import read_image, read_mask
-from keras_unetpp.tables import mega, score, table
+from keras_unetpp.export.samples import labelled_folder
+from keras_unetpp.tables import mega, score
 
 FORMATS: dict[str, tuple[str, str | None]] = {
     "SavedModel": ("model", None),
     "ONNX": ("model.onnx", None),
+    "ONNX int8": ("int8.onnx", "int8"),
     "TFLite": ("model.tflite", None),
-    "TFLite float16": ("model.tflite", "float16"),
-    "TFLite int8": ("model.tflite", "int8"),
+    "TFLite float16": ("float16.tflite", "float16"),
+    "TFLite int8": ("int8.tflite", "int8"),
 }
-"""Row of the table -> file name and quantisation."""
+"""Column of the table -> file name and quantisation."""
+
+FLOAT = {"ONNX int8": "ONNX", "TFLite int8": "TFLite"}
+"""Column of 8-bit files -> that of the files they are measured by."""
+
+THREADS = 2
 
 
 def main() -> None:
-    """Export, one level and format after the other, and print the table."""
+    """Export, time and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", default="nuclei-small")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--calibrate", type=int, default=16, help="images to calibrate on")
-    parser.add_argument("--labelled", type=int, default=0, help="validation images to score the 8-bit files on")
+    parser.add_argument("--labelled", type=int, help="validation images to score the 8-bit files on (default all)")
+    parser.add_argument("--repeat", type=int, default=20, help="timed runs of each file")
     options = parser.parse_args()
     model = kup.load(options.model)
-    samples = kup.read_folder(options.data)
-    calibration = [sample.image for sample in samples if sample.split == "train"]
-    calibration = calibration[:: max(len(calibration) // options.calibrate, 1)]
-    scored = [sample for sample in samples if sample.split == "val"][: options.labelled]
-    labelled = [read_image(one.image, 3) for one in scored], [read_mask(one.mask) > 0 for one in scored]
-    rows = []
+    train = [sample.image for sample in kup.read_folder(options.data) if sample.split == "train"]
+    images, masks = (part[: options.labelled] for part in labelled_folder(options.data))
+    extra: dict[str, Any] = {
+        "calibration": train[:: max(len(train) // options.calibrate, 1)],
+        "labelled": (images, masks),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        reports: dict[tuple[int, str], Any] = {}
+        for level in model.spec.levels:
+            for title, (name, quantize) in FORMATS.items():
+                own: dict[str, Any] = {"quantize": quantize, **(extra if title in FLOAT else {})} if quantize else {}
+                path = Path(folder) / f"L{level}" / name
+                reports[level, title] = kup.export(model, path, levels=level, size=options.size, **own)
+                print(reports[level, title], flush=True)
+        times = timed({key: Path(report.path) for key, report in reports.items()}, options.repeat)
+    print(
+        f"\n{options.model}, {options.size} x {options.size} pixels, batch 1, {THREADS} threads, files timed in turn;"
+    )
+    print(f"IoU of 8-bit files (and of the model) on {len(images)} validation images\n")
+    print(f"| level | {' | '.join(FORMATS)} |\n|{'---|' * (len(FORMATS) + 1)}")
     for level in model.spec.levels:
-        for title, (name, quantize) in FORMATS.items():
-            extra: dict[str, Any] = {"quantize": quantize} if quantize else {}
-            if quantize == "int8":
-                extra["calibration"] = calibration
-                extra |= {"labelled": labelled} if scored else {}
-            with tempfile.TemporaryDirectory() as folder:
-                report = kup.export(model, Path(folder) / name, levels=level, size=options.size, **extra)
-            (row,) = [one for one in report.rows if one.name == f"L{level}"]
-            ious = [f"{score(one.iou)} ({score(one.model_iou)})" for one in report.accuracy] or ["-"]
-            rows.append([f"L{level}", title, mega(report.bytes), f"{row.milliseconds:.1f} ms",
-                         f"{row.difference:.1e}", f"{row.agreement:.3%}", ious[0]])  # fmt: skip
-            print(" ".join(rows[-1]), flush=True)
-    headings = ["level", "format", "size", "latency", "max difference", "mask agreement", "IoU (of the model)"]
-    print(f"\n{options.model}, {options.size} x {options.size} pixels, batch 1\n{table(headings, rows)}")
+        cells = [cell(reports, times, level, title) for title in FORMATS]
+        print(f"| L{level} | {' | '.join(cells)} |")
+    for title, whole in FLOAT.items():
+        drop = max(one.model_iou - one.iou for level in model.spec.levels for one in reports[level, title].accuracy)
+        deepest = model.spec.levels[-1]
+        print(f"{title}: largest IoU drop {drop:.4f}; L{deepest} {share(reports, deepest, title):.2f} of the size and"
+              f" {times[deepest, title] / times[deepest, whole]:.2f} of the time of {whole}")  # fmt: skip
+
+
+def share(reports: dict[tuple[int, str], Any], level: int, title: str) -> float:
+    """Size of an 8-bit file by that of the float one."""
+    return float(reports[level, title].bytes / reports[level, FLOAT[title]].bytes)
+
+
+def cell(reports: dict[tuple[int, str], Any], times: dict[Any, float], level: int, title: str) -> str:
+    """Size, latency and difference of one file."""
+    report = reports[level, title]
+    (row,) = [one for one in report.rows if one.name == f"L{level}"]
+    text = f"{mega(report.bytes)}, {times[level, title]:.0f} ms"
+    if title not in FLOAT:
+        return f"{text}, {row.difference:.0e}"
+    (one,) = report.accuracy
+    return f"{text}, masks {row.agreement:.2%}, IoU {score(one.iou)} ({score(one.model_iou)})"
+
+
+def timed(paths: dict[Any, Path], repeat: int) -> dict[Any, float]:
+    """Median milliseconds of each file, all timed in turn, the first turn not counted."""
+    files = {key: kup.Artefact(path, threads=THREADS) for key, path in paths.items()}
+    sides = next(iter(files.values())).signature.shape[1:]
+    image = np.random.default_rng(0).uniform(0, 255, (1, *map(int, filter(None, sides)))).astype(np.float32)
+    taken: dict[Any, list[float]] = {key: [] for key in files}
+    for turn in range(repeat + 1):
+        for key, file in files.items():
+            start = time.perf_counter()
+            file(image)
+            if turn:
+                taken[key].append(1000 * (time.perf_counter() - start))
+    return {key: statistics.median(own) for key, own in taken.items()}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from keras_unetpp.artefacts import SUFFIXES
 from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import write_text
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from keras_unetpp.export.verify import Report
 
-SUFFIXES = {".tflite": "tflite", ".onnx": "onnx", "": "saved_model"}
-"""Suffix of the path -> format."""
 _FOREIGN = (".h5", ".hdf5", ".json", ".keras", ".pb", ".pt", ".pth", ".safetensors", ".zip")
 
 
@@ -52,7 +51,7 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
         InputError: naming what does not fit; a missing package with the extra to install; or where the file differs.
         OSError: `path` cannot be written, told before the work.
     """
-    from keras_unetpp.export import place
+    from keras_unetpp.export import place, serving
     from keras_unetpp.export import signature as signatures
     from keras_unetpp.export import verify as proof
 
@@ -63,6 +62,8 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
     _check_options(module, format, options)
     wanted = signatures.signature(model, levels=levels, size=size, input=input, output=output)
     folder = format == "saved_model"
+    if options.get("server_config"):
+        serving.check_layout(path)
     place.check_target(path, folder)
     with place.placing(path, folder) as temporary:
         accuracy = module.write(model, temporary, wanted, **options) or ()
@@ -76,6 +77,8 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
         report = replace(report, path=str(path), accuracy=tuple(accuracy))
         where = temporary / "assets.extra" / "report.json" if folder else path.with_name(f"{path.name}.json")
         write_text(where, report.to_json() + "\n")
+    if folder:
+        module.finish(path, **options)
     return report
 
 

@@ -5,10 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.export.samples import Pair
-from keras_unetpp.export.signature import Signature, to_mask
+from keras_unetpp.export.signature import to_mask
 from keras_unetpp.training.evaluate import overlap
+
+Run = Callable[[np.ndarray], np.ndarray]
+"""A level as a function of a batch of images."""
 
 
 class Accuracy(NamedTuple):
@@ -29,34 +33,55 @@ class Accuracy(NamedTuple):
         return max(self.model_iou - self.iou, self.model_dice - self.dice)
 
 
-def measure(runs: Mapping[str, Callable[[np.ndarray], np.ndarray]], levels: Mapping[str, Callable[[Any], Any]],
-            signature: Signature, pairs: Sequence[Pair]) -> tuple[Accuracy, ...]:  # fmt: skip
-    """Score every level of a file and of its model.
+def check_max_drop(max_drop: Any) -> None:
+    """Raise `InputError` unless it is a number from 0 to 1."""
+    if not isinstance(max_drop, (int, float)) or not 0 <= max_drop <= 1:
+        raise InputError(f"max_drop must be a number from 0 to 1. Received: {max_drop!r}.")
+
+
+def within(attempts: Iterable[Callable[[], bytes]], opened: Callable[[bytes], Mapping[str, Run]],
+           levels: Mapping[str, Callable[[Any], Any]], signature: Signature, pairs: Sequence[Pair], max_drop: float,
+           way_out: str) -> tuple[bytes, tuple[Accuracy, ...]]:  # fmt: skip
+    """The first of several files that loses no more than allowed: the contract of every format that can lose.
 
     Args:
-        runs: the file's functions.
+        attempts: each makes the bytes of a file; what keeps more in float comes later.
+        opened: the functions of a file by level.
         levels: the model's, as `functions` gives them.
         signature: of both.
-        pairs: labelled images.
+        pairs: labelled images; without any, nothing is measured and the first file is it.
+        max_drop: IoU or Dice that a level may lose, 0..1.
+        way_out: end of the error's text.
+
+    Raises:
+        InputError: all of them lose more.
     """
+    found: tuple[Accuracy, ...] = ()
+    own = {name: _means(_values(levels[name], signature), signature, pairs) for name in signature.names if pairs}
+    for attempt in attempts:
+        data = attempt()
+        runs = opened(data) if pairs else {}
+        found = tuple(Accuracy(name, *_means(runs[name], signature, pairs), *own[name]) for name in own)
+        bad = [f"{one.level} by {one.drop:.4f}" for one in found if one.drop > max_drop]
+        if not bad:
+            return data, found
+    raise InputError(
+        f"IoU or Dice on the labelled images drops by more than max_drop={max_drop}: {', '.join(bad)}. {way_out}"
+    )
 
-    def means(run: Callable[[np.ndarray], Any]) -> list[float]:
-        scores = [overlap(mask, _mask(run(image), signature), signature.classes) for image, mask in pairs]
-        return [float(score) for score in np.mean(scores, axis=0)]
 
-    def model(name: str) -> Callable[[np.ndarray], Any]:
-        return lambda image: levels[name](image)[signature.output]
+def _values(level: Callable[[Any], Any], signature: Signature) -> Run:
+    """A level of the model, traced once, so that it runs on many images without delay."""
+    import tensorflow as tf
 
-    return tuple(Accuracy(name, *means(runs[name]), *means(model(name))) for name in signature.names)
+    traced = tf.function(level, input_signature=[tf.TensorSpec(signature.shape, tf.float32)], autograph=False)
+    return lambda image: traced(image)[signature.output].numpy()
 
 
-def check_drop(found: Iterable[Accuracy], max_drop: float, hint: str) -> None:
-    """Raise `InputError`, ending with `hint`, if a level of the file loses more than `max_drop`, 0..1."""
-    bad = [f"{one.level} by {one.drop:.4f}" for one in found if one.drop > max_drop]
-    if bad:
-        raise InputError(
-            f"IoU or Dice on the labelled images drops by more than max_drop={max_drop}: {', '.join(bad)}. {hint}"
-        )
+def _means(run: Run, signature: Signature, pairs: Sequence[Pair]) -> list[float]:
+    """Mean IoU and Dice."""
+    scores = [overlap(mask[0], _mask(run(image), signature)[0], signature.classes) for image, mask in pairs]
+    return [float(score) for score in np.mean(scores, axis=0)]
 
 
 def _mask(values: Any, signature: Signature) -> np.ndarray:

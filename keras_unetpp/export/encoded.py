@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from keras_unetpp.export.signature import Signature, to_mask
+from keras_unetpp.artefacts.signature import Signature
+from keras_unetpp.export.signature import to_mask
 
 MASK = "mask_bytes"
 """TensorFlow Serving's REST answers give outputs with this ending in base64; other texts they would damage."""
@@ -26,7 +27,8 @@ def of_encoded(function: Callable[[Any], Any], signature: Signature) -> Callable
 
     values = "logits" if signature.output == "logits" else "probabilities"
     as_png = signature.classes == 1 or (signature.activation == "softmax" and signature.classes <= 256)
-    dense = tf.uint8 if signature.output == "mask" else tf.float32
+    whole = tf.uint16 if signature.exclusive and signature.classes > 256 else tf.uint8
+    dense = whole if signature.output == "mask" else tf.float32
     kinds = {signature.output: tf.TensorSpec((None, None, signature.classes), dense)}
     if as_png:
         kinds = {name: kind for name, kind in kinds.items() if name != "mask"} | {MASK: tf.TensorSpec((), tf.string)}

@@ -1,15 +1,17 @@
 """A TFLite file taken apart: its operations by name, and what its quantiser has to leave in float."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-ARITHMETIC = frozenset(
-    ("MEAN", "SUM", "ADD", "SUB", "MUL", "DIV", "NEG", "SQUARE", "SQUARED_DIFFERENCE", "SQRT", "RSQRT", "RESHAPE")
-)
-"""What Keras' normalising layers are made of in a TFLite file."""
+from keras_unetpp.export.sensitive import ARITHMETIC, CONVOLUTION, OTHER, REDUCTION, ROOT, Step, ends, statistics
 
-REDUCTIONS = frozenset(("MEAN", "SUM"))
+_KINDS = {
+    **dict.fromkeys(("MEAN", "SUM"), REDUCTION),
+    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "NEG", "SQUARE", "SQUARED_DIFFERENCE", "RESHAPE"), ARITHMETIC),
+    **dict.fromkeys(("SQRT", "RSQRT"), ROOT),
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), CONVOLUTION),
+}
 
 
 def read(data: bytes) -> Any:
@@ -52,57 +54,32 @@ def foreign(model: Any) -> list[str]:
     return sorted({code.customCode.decode() for code in model.operatorCodes if code.customCode})
 
 
-def spare(calibrated: bytes, ends: bool = False) -> bytes:
+def spare(calibrated: bytes, first: bool = False, last: bool = False) -> bytes:
     """A calibrated file of which the quantiser will leave arithmetic on an image's statistics in float.
 
-    Variances and their roots span more than 8 bits can tell apart: quantised, a network that normalises each image
-    sees dark images as flat. The quantiser skips operations whose tensors have no recorded range, so the ranges of
-    means, and of all arithmetic that reads them, are dropped, but for those that another operation reads.
+    The quantiser skips operations whose tensors have no recorded range, so those of `sensitive.statistics` are
+    dropped, but for tensors that another operation reads.
 
     Args:
         calibrated: as TensorFlow's converter gives it before it quantises.
-        ends: leave the first two convolutions and the last of each head in float too.
+        first: leave the first two convolutions in float too.
+        last: leave the last convolution of each head in float too, and what follows it.
     """
     model = read(calibrated)
     codes = names(model)
     for graph in model.subgraphs:
-        steps = [_Step(codes[one.opcodeIndex], _known(one.inputs), _known(one.outputs)) for one in graph.operators]
-        for index in _statistics(steps) | (_ends(steps, _known(graph.outputs)) if ends else set()):
+        steps = [Step(_KINDS.get(codes[one.opcodeIndex], OTHER), _known(one.inputs), _known(one.outputs))
+                 for one in graph.operators]  # fmt: skip
+        chosen = statistics(steps)
+        spared = {index for position in chosen for index in steps[position].writes}
+        spared -= {index for position, step in enumerate(steps) if position not in chosen for index in step.reads}
+        if first or last:
+            spared |= ends(steps, _known(graph.outputs), first, last)
+        for index in spared:
             graph.tensors[index].quantization = None
     return pack(model)
 
 
-class _Step(NamedTuple):
-    """An operation and the tensors that it reads and writes."""
-
-    name: str
-    reads: set[int]
-    writes: set[int]
-
-
-def _known(indices: Any) -> set[int]:
+def _known(indices: Any) -> frozenset[int]:
     """Indices of tensors; optional ones that are left out have -1."""
-    return {int(index) for index in indices if index >= 0}
-
-
-def _statistics(steps: list[_Step]) -> set[int]:
-    spared: set[int] = set()
-    read_elsewhere: set[int] = set()
-    for step in steps:
-        if step.name in REDUCTIONS or (step.name in ARITHMETIC and step.reads & spared):
-            spared |= step.writes
-        else:
-            read_elsewhere |= step.reads
-    return spared - read_elsewhere
-
-
-def _ends(steps: list[_Step], outputs: set[int]) -> set[int]:
-    """What the first two convolutions read, and all from the result of each head's last convolution on."""
-    first = next(step for step in steps if step.name == "CONV_2D")
-    spared = first.reads | first.writes
-    wanted = set(outputs)
-    for step in reversed(steps):
-        if step.writes & wanted:
-            spared |= step.writes
-            wanted |= set() if step.name == "CONV_2D" else step.reads
-    return spared
+    return frozenset(int(index) for index in indices if index >= 0)

@@ -2,28 +2,45 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_unetpp.artefacts import onnx as runtime
+from keras_unetpp.artefacts.runtime import Functions, as_dtype, require
+from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.signature import Signature, check_labels, functions, require
+from keras_unetpp.export.accuracy import Accuracy, check_max_drop, within
+from keras_unetpp.export.onnx_quantize import quantized
+from keras_unetpp.export.samples import calibrating, pairs
+from keras_unetpp.export.signature import Functions as Levels
+from keras_unetpp.export.signature import check_labels, functions
+from keras_unetpp.export.unsupported import unsupported
 
-TOLERANCE = 1e-4
+QUANTIZE = (None, "int8")
+"""Modes of quantisation, mildest first."""
+
+TOLERANCE: dict[str | None, float] = {None: 1e-4}
+"""Largest difference from the Keras model, by mode; 8-bit files are judged by their masks instead."""
+
 LAYOUTS = ("NHWC", "NCHW")
 OPSETS = range(13, 19)
 """Versions of ONNX' operators that tf2onnx writes and that have what the networks need."""
 
 
 def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature, *, opset: int = 17,
-          layout: str = "NHWC", labels: Sequence[str] | None = None) -> None:  # fmt: skip
+          layout: str = "NHWC", labels: Sequence[str] | None = None, quantize: str | None = None,
+          calibration: Iterable[Any] | None = None, labelled: tuple[Iterable[Any], Iterable[Any]] | None = None,
+          max_drop: float = 0.01, author: str = "", licence: str = "") -> tuple[Accuracy, ...]:  # fmt: skip
     """Write an ONNX file with the input `image` and an output for each level, `L1`.. and `mean`, on shared weights.
 
     A program that needs one level of several asks its runtime for that output alone; ONNX Runtime then skips the rest
-    where its option `only_execute_path_to_fetches` is set. The metadata hold, as text, `spec` (JSON), `labels` (one a
-    line), `output` and `layout`.
+    where its option `only_execute_path_to_fetches` is set. The metadata hold, as text, `spec` and `signature` (JSON),
+    `labels` (one a line), `output`, `layout`, `author` and `licence`.
 
     Args:
         model: any model of this package.
@@ -32,78 +49,109 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
         opset: version of ONNX' operators, 13 to 18.
         layout: "NHWC" (batch, height, width, channels) or "NCHW" for the input and, unless masks, the outputs.
         labels: names of the classes.
+        quantize: None, float32; or "int8", weights and arithmetic of 8 bits by ONNX Runtime's quantiser, ranges found
+            on `calibration`; what goes in and comes out, and the normalising of images, stay as they are.
+        calibration: some ten to hundred images like those to come, (height, width, channels) or paths; where the sides
+            are fixed, cropped around the centre or padded by reflection to them.
+        labelled: images, as for `calibration`, and their masks, (height, width) of 0/1 or class ids: IoU and Dice of
+            the file and of the model are measured on them.
+        max_drop: IoU or Dice that a level may lose, 0..1. Before "int8" gives up, it is tried with the first two
+            convolutions, and the last of each head, in float.
+        author: of the model.
+        licence: of the weights.
+
+    Returns:
+        What was measured, by level; empty without `labelled`.
 
     Raises:
-        InputError: an option that does not fit; a package is missing.
+        InputError: an option that does not fit, missing or unfit images, a drop over `max_drop`; a package is missing.
     """
     require("onnx", "tf2onnx", "onnx", "onnxruntime")
     names = check_labels(labels, signature.classes)
-    _check(signature, opset, layout)
+    _check(signature, opset, layout, quantize, max_drop)
     import onnx
 
-    proto = _converted(model, signature, opset, layout == "NCHW")
-    spec = getattr(model, "spec", None)
-    about = {"output": signature.output, "layout": layout, "spec": spec and spec.to_json(), "labels": "\n".join(names)}
-    onnx.helper.set_model_props(proto, {key: text for key, text in about.items() if text})
-    onnx.checker.check_model(proto, full_check=True)
-    onnx.save(proto, os.fspath(path))
+    images = [] if quantize is None else calibrating(calibration, signature, quantize, "quantize=None needs none.")
+    sample = [] if labelled is None else pairs(*labelled, signature)
+    levels = functions(model, signature)
+    whole = _converted(levels, signature, opset, layout == "NCHW")
+    _check_operations(whole, [layer.name for layer in model.layers])
+    about = {"output": signature.output, "layout": layout, "labels": "\n".join(names), "author": author,
+             "licence": licence, "signature": signature.to_json()}  # fmt: skip
+    if (spec := getattr(model, "spec", None)) is not None:
+        about["spec"] = spec.to_json()
+    fed = [_fed(image, signature, layout) for image in images]
+
+    def attempt(spare_ends: bool) -> bytes:
+        proto = whole if quantize is None else quantized(whole, fed, spare_ends)
+        onnx.helper.set_model_props(proto, {key: text for key, text in about.items() if text})
+        onnx.checker.check_model(proto, full_check=True)
+        return bytes(proto.SerializeToString())
+
+    attempts = [partial(attempt, spare_ends) for spare_ends in ((False, True) if quantize else (False,))]
+    way_out = f"{'Use quantize=None, give more calibration images or raise' if quantize else 'Raise'} max_drop."
+    data, found = within(attempts, _opened, levels, signature, sample, max_drop, way_out)
+    Path(path).write_bytes(data)
+    return found
 
 
-def run(path: str | os.PathLike[str]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """The levels of a file by name, run by ONNX Runtime: (batch, *sides, channels) in, as `Signature` says out."""
-    require("onnx", "onnxruntime")
-    import onnxruntime
-
-    try:
-        session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # its classes have no common base but this
-        raise InputError(f"ONNX Runtime cannot open {path}: {str(error).splitlines()[0]}") from error
-    about = session.get_modelmeta().custom_metadata_map
-    first = about.get("layout") == "NCHW"
-    (image,) = session.get_inputs()
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("only_execute_path_to_fetches", "1")
-    dtype = np.uint8 if image.type == "tensor(uint8)" else np.float32
-
-    def level(name: str) -> Callable[[np.ndarray], np.ndarray]:
-        def call(images: np.ndarray) -> np.ndarray:
-            images = np.moveaxis(images, -1, 1) if first else images
-            (result,) = session.run([name], {image.name: np.ascontiguousarray(images, dtype)}, options)
-            return np.moveaxis(result, 1, -1) if first and about["output"] != "mask" else result
-
-        return call
-
-    return {output.name: level(output.name) for output in session.get_outputs()}
+def _opened(data: bytes) -> Functions:
+    return runtime.opened(data).functions
 
 
-def _check(signature: Signature, opset: int, layout: str) -> None:
+def _fed(image: np.ndarray, signature: Signature, layout: str) -> np.ndarray:
+    """A batch as the file takes it."""
+    image = np.moveaxis(image, -1, 1) if layout == "NCHW" else image
+    return as_dtype(image, np.uint8 if signature.input == "uint8" else np.float32)
+
+
+def _check(signature: Signature, opset: int, layout: str, quantize: Any, max_drop: Any) -> None:
     if signature.input == "image_bytes":
         raise InputError("ONNX has no operation that decodes images. Received: input='image_bytes'. Use 'uint8'.")
     if opset not in OPSETS:
         raise InputError(f"opset must be from {OPSETS.start} to {OPSETS.stop - 1}. Received: {opset!r}.")
     if layout not in LAYOUTS:
         raise InputError(f"layout must be 'NHWC' or 'NCHW'. Received: {layout!r}.")
+    if quantize not in QUANTIZE:
+        raise InputError(f"quantize must be None or 'int8' in ONNX. Received: {quantize!r}.")
+    check_max_drop(max_drop)
 
 
-def _converted(model: keras.Model, signature: Signature, opset: int, channels_first: bool) -> Any:
+def _check_operations(proto: Any, layers: Sequence[str]) -> None:
+    """Raise `InputError` for operations that tf2onnx leaves as they are, since ONNX has none."""
+    import onnx
+
+    foreign = [node for node in proto.graph.node if not onnx.defs.has(node.op_type, node.domain)]
+    if foreign:
+        names, where = [node.op_type for node in foreign], " ".join(node.name for node in foreign)
+        raise InputError(unsupported("ONNX", names, where, layers, "a SavedModel or TFLite"))
+
+
+def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """1 - erf(x) for TensorFlow's Erfc, of which exact GELU is made and which tf2onnx does not know."""
+    graph.remove_node(name)
+    one = graph.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    erf = graph.make_node("Erf", [node.input[0]], name=f"{name}_erf").output[0]
+    graph.make_node("Sub", [one, erf], outputs=node.output, name=name)
+
+
+def _converted(levels: Levels, signature: Signature, opset: int, channels_first: bool) -> Any:
     """The graph of all levels, by tf2onnx."""
     import tensorflow as tf
     import tf2onnx
-
-    levels = functions(model, signature)
 
     def every(image: Any) -> dict[str, Any]:
         return {name: run(image)[signature.output] for name, run in levels.items()}
 
     spec = tf.TensorSpec(signature.shape, getattr(tf, signature.input), name="image")
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"custom_op_handlers": {"Erfc": (_erfc, [])}}
     if channels_first:
-        options = {"inputs_as_nchw": ["image"]}
+        options["inputs_as_nchw"] = ["image"]
         if signature.output != "mask":
             options["outputs_as_nchw"] = list(levels)
     logger = logging.getLogger("tf2onnx")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         proto, _ = tf2onnx.convert.from_function(tf.function(every), [spec], opset=opset, **options)
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from keras_unetpp.artefacts import GRAPH_FILE
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing
 
@@ -18,7 +19,7 @@ def check_target(path: Path, folder: bool) -> None:
         InputError: there is a file where a folder is due, a folder where a file is, or a folder of other things.
         OSError: it cannot be written; the text names `path`.
     """
-    if folder and path.exists() and not (path / "saved_model.pb").is_file() and not _empty(path):
+    if folder and path.exists() and not (path / GRAPH_FILE).is_file() and not _empty(path):
         raise InputError(f"{path} exists and is no SavedModel, so it is left alone. Choose another path.")
     if not folder and path.is_dir():
         raise InputError(f"{path} is a folder, not a file. Choose another path.")

@@ -1,5 +1,6 @@
 """A model's network rebuilt for files: float32, open sides, batch normalisation folded into convolutions."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,8 +24,8 @@ def network(model: keras.Model, levels: Sequence[int | str], *, logits: bool = F
             activation: str = "sigmoid") -> keras.Model:  # fmt: skip
     """A float32 copy for any size that gives some levels as a dict, made of operations that every format has.
 
-    Batch normalisation right after a convolution is folded into it, and 2-D up-sampling becomes one resizing
-    operation; the result differs from the model's by rounding only.
+    Batch normalisation that alone reads a linear convolution is folded into it, and 2-D up-sampling becomes one
+    resizing operation; the result differs from the model's by rounding only.
 
     Args:
         model: any model of this package.
@@ -47,41 +48,49 @@ def network(model: keras.Model, levels: Sequence[int | str], *, logits: bool = F
 
 
 class Resize(Layer):
-    """2-D up-sampling by 2 that can be traced with open sides; Keras 3.15 cannot for bilinear."""
+    """2-D up-sampling by whole factors that can be traced with open sides; Keras 3.15 cannot for bilinear."""
 
-    def __init__(self, interpolation: str, name: str) -> None:
+    def __init__(self, factors: tuple[int, int], interpolation: str, name: str) -> None:
         super().__init__(name=name, dtype="float32")
-        self.interpolation = interpolation
+        self.factors, self.interpolation = factors, interpolation
 
     def call(self, x: Any) -> Any:
-        """(batch, height, width, channels) -> (batch, 2 height, 2 width, channels)."""
+        """(batch, height, width, channels) -> (batch, factor * height, factor * width, channels)."""
         import tensorflow as tf
 
-        known, sides = x.shape[1:3], tf.shape(x)[1:3]
-        size = [2 * (sides[axis] if known[axis] is None else known[axis]) for axis in range(2)]
+        sides = tf.shape(x)[1:3] if None in x.shape[1:3] else np.array(x.shape[1:3], np.int32)
+        size = sides * np.array(self.factors, np.int32)
         if self.interpolation == "nearest":
-            # At factor 2 a pixel's corner and its centre say the same, but ONNX deprecates all but the corner.
-            return tf.raw_ops.ResizeNearestNeighbor(images=x, size=tf.stack(size))
+            # At whole factors a pixel's corner and its centre say the same, but ONNX deprecates all but the corner.
+            return tf.raw_ops.ResizeNearestNeighbor(images=x, size=size)
         return tf.image.resize(x, size, self.interpolation)
 
     def compute_output_shape(self, shape: Any) -> Any:
-        """Both sides doubled, where they are known."""
-        return (shape[0], *(side and 2 * side for side in shape[1:3]), shape[3])
+        """Both sides multiplied, where they are known."""
+        sides = (side and factor * side for side, factor in zip(shape[1:3], self.factors, strict=True))
+        return (shape[0], *sides, shape[3])
 
 
 def _clone(model: keras.Model, replacement: Callable[[Layer], Layer | None] = lambda layer: None,
            weights: Callable[[Layer], list[Any]] = lambda layer: layer.get_weights()) -> keras.Model:  # fmt: skip
     """A plain float32 copy with open sides and other layers or weights where told."""
+    replaced: list[Layer] = []
 
-    def layer_of(layer: Layer) -> Layer:
-        config = {**layer.get_config(), "dtype": "float32"}
-        return replacement(layer) or type(layer).from_config(config)
+    def layer_of(layer: Any) -> Any:
+        if not isinstance(layer, Layer):
+            return layer  # an operation of keras.ops, which has neither weights nor a type of its own
+        if (other := replacement(layer)) is not None:
+            replaced.append(other)
+            return other
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    def called(layer: Any, *inputs: Any, **arguments: Any) -> Any:
+        # A replacement need not take the arguments of what it replaces.
+        return layer(*inputs) if any(layer is other for other in replaced) else layer(*inputs, **arguments)
 
     shape = model.inputs[0].shape
     image = keras.Input((*(None for _ in shape[1:-1]), shape[-1]), name=model.inputs[0].name)
-    # Without the arguments of the calls: a replacement need not take those of what it replaces.
-    options = {"clone_function": layer_of, "call_function": lambda layer, x, **arguments: layer(x)}
-    clone = keras.models.clone_model(model, input_tensors=image, **options)
+    clone = keras.models.clone_model(model, input_tensors=image, clone_function=layer_of, call_function=called)
     for layer in model.layers:
         if layer.weights:
             own = clone.get_layer(layer.name)
@@ -90,34 +99,66 @@ def _clone(model: keras.Model, replacement: Callable[[Layer], Layer | None] = la
 
 
 def _foldable(model: keras.Model) -> dict[str, Layer]:
-    """Batch normalisations that alone read a linear convolution, by the names of both layers of each pair."""
-    readers: dict[int, list[Layer | None]] = {}
-    for layer in model.layers:
+    """Batch normalisations of the channels that alone read a linear convolution, by the names of both layers."""
+    readers: dict[int, list[Layer | None]] = {id(tensor): [None] for tensor in keras.tree.flatten(model.output)}
+    for layer in model.operations:
         for tensor in [] if isinstance(layer, keras.layers.InputLayer) else keras.tree.flatten(layer.input):
             readers.setdefault(id(tensor), []).append(layer)
-    convolutions = (keras.layers.Conv2D, keras.layers.Conv3D)
+    # Weights that several calls share cannot take in what follows one of them. A layer's own list of calls is of no
+    # use: it holds those of other models too.
+    calls = Counter(id(node.operation) for nodes in model._nodes_by_depth.values() for node in nodes)
     pairs = {}
     for layer in model.layers:
-        if type(layer) not in convolutions or not layer.use_bias or layer.activation is not keras.activations.linear:
+        if type(layer) not in _FACTORS or not _linear(layer) or calls[id(layer)] > 1:
             continue
         first, *more = readers.get(id(layer.output), [None])
-        if isinstance(first, keras.layers.BatchNormalization) and not more:
+        if (
+            isinstance(first, keras.layers.BatchNormalization)
+            and not more
+            and _by_channel(first)
+            and calls[id(first)] == 1
+        ):
             pairs[layer.name] = pairs[first.name] = first
     return pairs
+
+
+def _linear(layer: Layer) -> bool:
+    """Whether a convolution stands for itself: no activation, channels last."""
+    return bool(layer.activation is keras.activations.linear and layer.data_format == "channels_last")
+
+
+def _by_channel(norm: Layer) -> bool:
+    """Whether a batch normalisation works on the last axis."""
+    return norm.axis in (-1, len(norm.output.shape) - 1)
+
+
+_Factor = Callable[[list[Any], Any], list[Any]]
+
+_FACTORS: dict[type[Layer], _Factor] = {
+    **dict.fromkeys((keras.layers.Conv2D, keras.layers.Conv3D), lambda kernels, factor: [kernels[0] * factor]),
+    **dict.fromkeys((keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
+                    lambda kernels, factor: [kernels[0] * factor[:, None]]),
+    keras.layers.DepthwiseConv2D: lambda kernels, factor: [kernels[0] * factor.reshape(kernels[0].shape[2:])],
+    keras.layers.SeparableConv2D: lambda kernels, factor: [kernels[0], kernels[1] * factor],
+}  # fmt: skip
+"""Type of convolution -> its kernels, each output channel multiplied by a factor of its own."""
 
 
 def _replacement(layer: Layer, folded: dict[str, Layer]) -> Layer | None:
     if isinstance(layer, keras.layers.BatchNormalization) and layer.name in folded:
         return keras.layers.Activation("linear", dtype="float32", name=layer.name)
-    if isinstance(layer, keras.layers.UpSampling2D):
-        return Resize(layer.interpolation, layer.name)
+    if layer.name in folded and not layer.use_bias:
+        return type(layer).from_config({**layer.get_config(), "use_bias": True, "dtype": "float32"})
+    if isinstance(layer, keras.layers.UpSampling2D) and layer.data_format == "channels_last":
+        return Resize(layer.size, layer.interpolation, layer.name)
     return None
 
 
 def _weights(layer: Layer, folded: dict[str, Layer]) -> list[Any]:
     """A layer's weights; of a convolution, with the normalisation after it: w' = w g / s, b' = (b - m) g / s + beta.
 
-    s is the square root of the moving variance + epsilon, m the moving mean, g and beta the scale and the centre.
+    s is the square root of the moving variance + epsilon, m the moving mean, g and beta the scale and the centre; b is
+    0 where the convolution has none.
     """
     norm = folded.get(layer.name)
     if norm is None or norm is layer:
@@ -126,5 +167,7 @@ def _weights(layer: Layer, folded: dict[str, Layer]) -> list[Any]:
     factor = 1 / np.sqrt(value["moving_variance"] + norm.epsilon)
     if norm.scale:
         factor = factor * np.asarray(norm.gamma, np.float64)
-    kernel, bias = layer.get_weights()
-    return [kernel * factor, (bias - value["moving_mean"]) * factor + (np.asarray(norm.beta) if norm.center else 0)]
+    kernels = layer.get_weights()
+    bias = kernels.pop() if layer.use_bias else 0.0
+    centre = np.asarray(norm.beta, np.float64) if norm.center else 0.0
+    return [*_FACTORS[type(layer)](kernels, factor), (bias - value["moving_mean"]) * factor + centre]

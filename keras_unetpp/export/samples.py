@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.signature import Sides, Signature
-from keras_unetpp.images import read_image
+from keras_unetpp.images import read_image, read_mask
 from keras_unetpp.inference import UNITS
+from keras_unetpp.training.folders import read_folder
 
 Pair = tuple[np.ndarray, np.ndarray]
 """An image, (1, *sides, channels), and its mask, (1, *sides), of 0/1 or class ids."""
@@ -18,12 +19,28 @@ Pair = tuple[np.ndarray, np.ndarray]
 def batches(images: Iterable[Any], signature: Signature) -> list[np.ndarray]:
     """Images, (height, width, channels) or paths, of any size, as (1, *sides, channels) float32 pixel values 0..255.
 
-    They are cropped around the centre or padded by reflection. Integers count as `segment` counts them.
+    They are cropped around the centre or padded by reflection to sides that are fixed. Integers count as `segment`
+    counts them.
 
     Raises:
         InputError: an image has another rank or other channels, or holds NaN or infinite pixels.
     """
-    return [_to_sides(_pixels(image, signature), signature.sides)[None] for image in images]
+    return [fitted(_pixels(image, signature), signature.sides)[None] for image in images]
+
+
+def calibrating(images: Iterable[Any] | None, signature: Signature, quantize: Any, way_out: str) -> list[np.ndarray]:
+    """Images for a quantiser that has to know the ranges of values, as `batches` gives them.
+
+    Raises:
+        InputError: there are none; the text ends with `way_out`.
+    """
+    found = batches(() if images is None else images, signature)
+    if not found:
+        raise InputError(
+            f"quantize={quantize!r} needs calibration=, some ten to hundred images like those to come. Received: none."
+            f" {way_out}"
+        )
+    return found
 
 
 def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> list[Pair]:
@@ -46,8 +63,21 @@ def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> 
                 f"labelled must hold masks of the size of their images. Received: {ids.shape} for an image of"
                 f" {pixels.shape}."
             )
-        found.append((_to_sides(pixels, signature.sides)[None], _to_sides(ids, signature.sides)[None]))
+        found.append((fitted(pixels, signature.sides)[None], fitted(ids, signature.sides)[None]))
     return found
+
+
+def labelled_folder(data: str | Path, classes: int = 1) -> tuple[list[Path], list[np.ndarray]]:
+    """The `val` images of a folder, as `keras-unetpp train` takes it, and their masks, for `pairs`.
+
+    For one class every id above 0 is foreground; else ids are those of the classes.
+
+    Raises:
+        InputError: naming the file at fault.
+    """
+    samples = [sample for sample in read_folder(data) if sample.split == "val"]
+    masks = [read_mask(one.mask) for one in samples]
+    return [one.image for one in samples], masks if classes > 1 else [(mask > 0).astype(np.uint8) for mask in masks]
 
 
 def _pixels(image: Any, signature: Signature) -> np.ndarray:
@@ -65,14 +95,14 @@ def _pixels(image: Any, signature: Signature) -> np.ndarray:
     return pixels
 
 
-def _to_sides(pixels: np.ndarray, sides: Sides) -> np.ndarray:
-    """Cropped around the centre, or padded by reflection."""
+def fitted(pixels: np.ndarray, sides: Sides) -> np.ndarray:
+    """An array (*sides, ..) cropped around its centre, or padded by reflection, to the sides that are fixed."""
     for axis, side in enumerate(sides):
-        spare = pixels.shape[axis] - int(side or 0)
+        spare = 0 if side is None else pixels.shape[axis] - side
         if spare < 0:
             around = [(0, 0)] * pixels.ndim
             around[axis] = (-spare // 2, -spare - -spare // 2)
-            pixels = np.pad(pixels, around, mode="symmetric")
+            pixels = np.pad(pixels, around, mode="reflect")
         elif spare:
-            pixels = np.take(pixels, np.arange(spare // 2, spare // 2 + int(side or 0)), axis)
+            pixels = np.take(pixels, np.arange(spare // 2, pixels.shape[axis] - spare + spare // 2), axis)
     return pixels

@@ -1,33 +1,28 @@
 """SavedModel folders for TensorFlow Serving: weights once, a signature for each level, core operations only."""
 
 import os
-import subprocess
-import sys
 import tempfile
-import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import keras
-import numpy as np
 
-from keras_unetpp.errors import InputError
-from keras_unetpp.export import serving, worker
+from keras_unetpp.artefacts.saved_model import LABELS_FILE, SIGNATURE_FILE, SPEC_FILE
+from keras_unetpp.artefacts.signature import Signature
+from keras_unetpp.export import serving
 from keras_unetpp.export.encoded import of_encoded
-from keras_unetpp.export.signature import ENCODABLE, Signature, check_labels, functions, to_mask
+from keras_unetpp.export.signature import ENCODABLE, check_labels, functions, to_mask
 from keras_unetpp.spec.fields import Spec
 
 TOLERANCE = 1e-4
 BYTES = "image_bytes"
 DEFAULT = "serving_default"
-SPEC_FILE, LABELS_FILE = "spec.json", "labels.txt"
 
 
 def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature, *,
-          labels: Sequence[str] | None = None, warmup: bool = False) -> None:  # fmt: skip
+          labels: Sequence[str] | None = None, warmup: bool = False, server_config: bool = False) -> None:  # fmt: skip
     """Write a SavedModel that `tf.saved_model.load` and TensorFlow Serving open without Keras.
 
     Signatures: one for each level, `L1`.. and `mean`, from `image`, (batch, *sides, channels), to `probabilities`,
@@ -42,6 +37,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
         signature: what to offer.
         labels: names of the classes; written to `assets/labels.txt`, one a line, beside `assets/spec.json`.
         warmup: write a request for each signature that TensorFlow Serving runs before it takes others.
+        server_config: see `finish`.
 
     Raises:
         InputError: the labels do not fit the classes; warm-up requests need a package.
@@ -56,7 +52,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
     module = tf.Module()
     module.weights = list({id(weight): weight for one in concrete.values() for weight in one.variables}.values())
     with tempfile.TemporaryDirectory() as folder:
-        module.assets = [tf.saved_model.Asset(str(file)) for file in _assets(Path(folder), model, names)]
+        module.assets = [tf.saved_model.Asset(str(file)) for file in _assets(Path(folder), model, signature, names)]
         try:
             tf.saved_model.save(module, os.fspath(path), signatures=concrete)
         except tf.errors.OpError as error:  # how TensorFlow tells of a full disk
@@ -65,55 +61,15 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
         serving.write_warmup(Path(path), Path(path).parent.name, concrete)
 
 
-def run(path: str | os.PathLike[str]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """The signatures of a SavedModel by name, run by TensorFlow in another process where importing Keras fails.
+def finish(path: Path, *, server_config: bool = False, **_: Any) -> None:
+    """What is left to do once the folder is in place.
 
-    Each takes a batch of images, for a signature of encoded ones as uint8, and gives what the signature gives:
-    probabilities where there are several outputs. The process ends when the last of them is forgotten.
+    Args:
+        path: of the folder.
+        server_config: write `models.config` and `batching.config` for all models beside it, see `serving.write_config`.
     """
-    process = _Process(path)
-    return {name: process.runner(name) for name in process.names}
-
-
-class _Process:
-    """The other process and the talk with it."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        # -P: the folder of the script, with its onnx.py, is no place to import from.
-        command = [sys.executable, "-P", worker.__file__, os.path.abspath(path)]
-        self.pipe = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
-        self.stdin, self.stdout = cast(BinaryIO, self.pipe.stdin), cast(BinaryIO, self.pipe.stdout)
-        weakref.finalize(self, _end, self.pipe)
-        self.names = self.stdout.readline().decode().split()
-        if not self.names:
-            raise self._broken()
-
-    def runner(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
-        """One signature as a function."""
-
-        def call(images: np.ndarray) -> np.ndarray:
-            try:
-                self.stdin.write(name.encode() + b"\n")
-                worker.send(self.stdin, images)
-                return worker.receive(self.stdout)
-            except (OSError, EOFError) as error:
-                raise self._broken() from error
-
-        return call
-
-    def _broken(self) -> InputError:
-        self.pipe.wait()
-        self.errors.seek(0)
-        last = (self.errors.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        return InputError(f"TensorFlow without Keras cannot run the SavedModel: {last}")
-
-
-def _end(pipe: "subprocess.Popen[bytes]") -> None:
-    with suppress(OSError):
-        cast(BinaryIO, pipe.stdin).close()
-    pipe.wait()
-    cast(BinaryIO, pipe.stdout).close()
+    if server_config:
+        serving.write_config(path.parent.parent)
 
 
 def _signatures(model: keras.Model, signature: Signature) -> dict[str, Any]:
@@ -127,7 +83,7 @@ def _signatures(model: keras.Model, signature: Signature) -> dict[str, Any]:
     images = tf.TensorSpec(signature.shape, tf.uint8 if signature.input == "uint8" else tf.float32, name="image")
     any_size = tf.TensorSpec((None,) * (images.shape.rank - 1) + (signature.channels,), tf.float32, name="image")
     texts = tf.TensorSpec((None,), tf.string, name="image")
-    levels = functions(model, replace(signature, output=values))
+    levels = functions(model, replace(signature, output=values), shared=True)
     concrete = {name: traced(function, images) for name, function in levels.items()}
     core = concrete[signature.default]
     if encoded:
@@ -147,9 +103,11 @@ def _masked(function: Callable[[Any], Any], signature: Signature) -> Callable[[A
     return lambda image: {"mask": to_mask(function(image)["probabilities"], signature)}
 
 
-def _assets(folder: Path, model: keras.Model, labels: Sequence[str]) -> list[Path]:
+def _assets(folder: Path, model: keras.Model, signature: Signature, labels: Sequence[str]) -> list[Path]:
     """Files about the model, written to `folder`."""
-    texts = {LABELS_FILE: "".join(f"{label}\n" for label in labels)} if labels else {}
+    texts = {SIGNATURE_FILE: signature.to_json()}
+    if labels:
+        texts[LABELS_FILE] = "".join(f"{label}\n" for label in labels)
     if isinstance(spec := getattr(model, "spec", None), Spec):
         texts[SPEC_FILE] = spec.to_json()
     for name, text in texts.items():

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_unetpp.artefacts import GRAPH_FILE
+from keras_unetpp.artefacts.runtime import require
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.signature import require
 from keras_unetpp.files import write_text
 
 WARMUP_FILE = "tf_serving_warmup_requests"
@@ -50,6 +51,12 @@ def write_warmup(folder: Path, name: str, signatures: Mapping[str, Any]) -> None
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
+def check_layout(path: Path) -> None:
+    """Raise `InputError` unless a path is NAME/VERSION, as the server's configuration wants it."""
+    if not path.name.isdigit() or not path.parent.name:
+        raise InputError(f"The server finds models as NAME/VERSION, such as nuclei/1. Received: {path}.")
+
+
 def write_config(root: str | os.PathLike[str], base: str = "/models") -> list[str]:
     """Write `models.config` and `batching.config` for all SavedModels NAME/VERSION in a folder; returns the names.
 
@@ -64,7 +71,7 @@ def write_config(root: str | os.PathLike[str], base: str = "/models") -> list[st
         InputError: there is none.
         OSError: the files cannot be written.
     """
-    models = Path(root).glob("*/*/saved_model.pb")
+    models = Path(root).glob(f"*/*/{GRAPH_FILE}")
     names = sorted({model.parts[-3] for model in models if model.parts[-2].isdigit()})
     if not names:
         raise InputError(f"{root} must hold SavedModels NAME/VERSION, such as nuclei/1. Received: a folder of none.")

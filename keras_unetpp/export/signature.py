@@ -1,64 +1,27 @@
-"""What an exported file offers, whatever its format: which levels, of which sides, what goes in and what comes out."""
+"""What a file made from a model shall offer, checked, and the levels as plain TensorFlow functions."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_unetpp import weights
+from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.errors import InputError
+from keras_unetpp.export.parts import parts
 from keras_unetpp.export.rebuild import network
 from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
-from keras_unetpp.spec.plan import MEAN, head_name
+from keras_unetpp.graph.memory import bytes_per_pixel
+from keras_unetpp.spec.plan import MEAN
 
 INPUTS = ("float32", "uint8", "image_bytes")
 OUTPUTS = ("probabilities", "mask", "logits")
 ENCODABLE = (1, 3, 4)
 """Channels that an encoded image can have."""
 
-Sides = tuple[int | None, ...]
 Functions = dict[str, Callable[[Any], dict[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What a file takes and gives; made and checked by `signature`.
-
-    Attributes:
-        levels: 1..d in order and, last, "mean"; each becomes a function of the file.
-        sides: of the images, in pixels; None: any.
-        input: "float32" or "uint8", pixel values 0..255; "image_bytes", encoded images.
-        output: "probabilities", "mask" or "logits".
-        channels: of the images.
-        classes: channels of probabilities and logits.
-        activation: "sigmoid" or "softmax": how probabilities follow from logits.
-    """
-
-    levels: tuple[int | str, ...]
-    sides: Sides
-    input: str
-    output: str
-    channels: int
-    classes: int
-    activation: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The levels as names of functions: `L1`.. and `mean`."""
-        return tuple(_name(level) for level in self.levels)
-
-    @property
-    def default(self) -> str:
-        """The name of the deepest level, which a caller gets who asks for none."""
-        return ([name for name in self.names if name != MEAN] or [MEAN])[-1]
-
-    @property
-    def shape(self) -> tuple[int | None, ...]:
-        """Of a batch of images: (batch, *sides, channels)."""
-        return (None, *self.sides, self.channels)
 
 
 def signature(model: keras.Model, *, levels: Any = None, size: Any = None, input: str = "float32",
@@ -96,10 +59,15 @@ def signature(model: keras.Model, *, levels: Any = None, size: Any = None, input
     if activation == "linear":
         activation = "sigmoid" if classes == 1 else "softmax"
     _check_finite(model)
-    return Signature(_levels(model, levels, logits), sides, input, output, channels, classes, activation)
+    return Signature(
+        *(_levels(model, levels, logits), sides, input, output, channels, classes, activation),
+        divisor=divisor(model),
+        standardizes=standardization(model) is not None,
+        bytes_per_pixel=round(bytes_per_pixel(model), 1),
+    )
 
 
-def functions(model: keras.Model, signature: Signature) -> Functions:
+def functions(model: keras.Model, signature: Signature, shared: bool = False) -> Functions:
     """The levels as plain TensorFlow functions, all on one float32 copy of the weights.
 
     Each takes `image`, (batch, *sides, channels) of any real dtype, pixel values 0..255, and gives one tensor under
@@ -108,13 +76,15 @@ def functions(model: keras.Model, signature: Signature) -> Functions:
     does for that level; where the model normalises by the whole image, it does so before padding.
 
     To write them, trace each with `tf.function(..).get_concrete_function(tf.TensorSpec(..))`; the weights are the
-    concrete functions' `variables`, which a `tf.Module` must hold while it is saved.
+    concrete functions' `variables`, which a `tf.Module` must hold while it is saved. If `shared`, levels call functions
+    that they have in common, which makes for a small SavedModel; converters want each level as one graph.
     """
     import tensorflow as tf
 
     whole = network(model, signature.levels, logits=signature.output == "logits", activation=signature.activation)
     normalize = standardization(whole)
     start = whole.inputs[0] if normalize is None else normalize.output
+    own = parts(whole, start) if shared else {}
 
     def function(name: str) -> Callable[[Any], dict[str, Any]]:
         core = keras.Model(start, whole.output[name], name="net")
@@ -126,7 +96,7 @@ def functions(model: keras.Model, signature: Signature) -> Functions:
                 x = x - averaged(x)
                 x = x * tf.math.rsqrt(averaged(tf.square(x)) + normalize.epsilon)
             padded, inner = reflected(x, step)
-            y = core(padded, training=False)[inner]
+            y = (own[name](padded) if shared else core(padded, training=False))[inner]
             return {signature.output: to_mask(y, signature) if signature.output == "mask" else y}
 
         return run
@@ -192,19 +162,6 @@ def check_labels(labels: Any, classes: int) -> tuple[str, ...]:
     if isinstance(labels, str) or len(names) not in wanted or not all(isinstance(name, str) for name in names):
         raise InputError(f"labels must be {' or '.join(map(str, wanted))} texts, one a class. Received: {labels!r}.")
     return names
-
-
-def require(extra: str, *modules: str) -> None:
-    """Raise `InputError` naming the extra to install unless all of the modules can be imported."""
-    from importlib.util import find_spec
-
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise InputError(f"This needs {' and '.join(missing)}. Install: pip install 'keras-unetpp[{extra}]'.")
-
-
-def _name(level: int | str) -> str:
-    return head_name(level) if isinstance(level, int) else level
 
 
 def _level(name: Any) -> Any:

@@ -1,21 +1,21 @@
 """TFLite, now LiteRT: one file for mobile apps, a function for each level on shared weights, fixed sides, batch 1."""
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from numbers import Real
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
+from keras_unetpp.artefacts import tflite as runtime
+from keras_unetpp.artefacts.runtime import Functions, require
+from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.accuracy import Accuracy, check_drop, measure
-from keras_unetpp.export.samples import Pair, batches, pairs
-from keras_unetpp.export.signature import Functions, Signature, check_labels, functions, require
+from keras_unetpp.export.accuracy import Accuracy, check_max_drop, within
+from keras_unetpp.export.samples import calibrating, pairs
+from keras_unetpp.export.signature import check_labels, functions
 from keras_unetpp.export.tflite_convert import convert
 from keras_unetpp.export.tflite_metadata import describe
-from keras_unetpp.files import replacing
 
 QUANTIZE = (None, "float16", "dynamic", "int8_float_io", "int8")
 """Modes of quantisation, mildest first."""
@@ -23,8 +23,6 @@ QUANTIZE = (None, "float16", "dynamic", "int8_float_io", "int8")
 CALIBRATED = ("int8", "int8_float_io")
 TOLERANCE: dict[str | None, float] = {None: 1e-4, "float16": 1e-2}
 """Largest difference from the Keras model, by mode; 8-bit files are judged by their masks instead."""
-
-THREADS = 2
 
 
 def write(model: keras.Model, path: str | Path, signature: Signature, *, quantize: str | None = None,
@@ -38,7 +36,7 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
 
     Args:
         model: any model of this package.
-        path: the file; an old one is replaced only by a complete new one.
+        path: the file; `export` gives one beside the file that it is for.
         signature: of fixed sides; input "float32" or "uint8".
         quantize: None, float32. "float16", weights in half precision. "dynamic", weights of 8 bits, and arithmetic too
             where the processor has it. "int8_float_io", 8 bits throughout, ranges found on `calibration`. "int8", also
@@ -47,8 +45,8 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
             cropped around the centre or padded by reflection to the file's sides.
         labelled: images, as for `calibration`, and their masks, (height, width) of 0/1 or class ids: IoU and Dice of
             the file and of the model are measured on them.
-        max_drop: IoU or Dice that a level may lose, 0..1. Before "int8_float_io" gives up, it is tried with the first
-            two convolutions, and the last of each head, in float.
+        max_drop: IoU or Dice that a level may lose, 0..1. Before the int8 modes give up, they are tried with the
+            first two convolutions and, but for "int8", the last of each head, in float.
         labels: names of the classes, for one class that of the foreground; see `describe`.
         author: of the model, for the metadata.
         licence: of the weights, for the metadata.
@@ -64,49 +62,40 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
     _check(signature, quantize, max_drop)
     names = check_labels(labels, signature.classes)[-signature.classes :]
     require("mobile", "tensorflow", *(["ai_edge_litert"] if labelled is not None else []))
-    images = _calibration(quantize, calibration, signature)
+    images = calibrating(calibration, signature, quantize, "quantize='dynamic' needs none.") if _whole(quantize) else []
     sample = [] if labelled is None else pairs(*labelled, signature)
-    levels = functions(model, signature)
-    data = convert(levels, signature, quantize, images)
-    found = _measured(data, levels, signature, sample)
-    if quantize == "int8_float_io" and any(one.drop > max_drop for one in found):
-        data = convert(levels, signature, quantize, images, spare_ends=True)
-        found = _measured(data, levels, signature, sample)
-    check_drop(found, max_drop, _way_out(quantize))
+    levels, layers = functions(model, signature), [layer.name for layer in model.layers]
+
+    def attempt(spare_ends: bool) -> bytes:
+        return convert(levels, signature, quantize, images, layers, spare_ends)
+
+    attempts = [partial(attempt, spare_ends) for spare_ends in ((False, True) if _whole(quantize) else (False,))]
+    data, found = within(attempts, _opened, levels, signature, sample, max_drop, _way_out(quantize))
     data = describe(data, model, signature, labels=names, author=author, licence=licence)
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    Path(path).write_bytes(data)
     return found
+
+
+def _opened(data: bytes) -> Functions:
+    return runtime.functions(model_content=data)
+
+
+def _whole(quantize: str | None) -> bool:
+    """Whether arithmetic is of 8 bits throughout, so that ranges of values have to be known."""
+    return quantize in CALIBRATED
 
 
 def _check(signature: Signature, quantize: str | None, max_drop: float) -> None:
     """Raise `InputError`, before any work, for what TFLite cannot do."""
     if quantize not in QUANTIZE:
         raise InputError(f"quantize must be one of {', '.join(map(str, QUANTIZE))}. Received: {quantize!r}.")
-    if not isinstance(max_drop, Real) or not 0 <= max_drop <= 1:
-        raise InputError(f"max_drop must be a number from 0 to 1. Received: {max_drop!r}.")
+    check_max_drop(max_drop)
     if signature.input == "image_bytes":
         raise InputError("A .tflite file takes input='float32' or 'uint8'. Received: 'image_bytes'.")
     if None in signature.sides:
         raise InputError(
             f"The sides of a .tflite file are fixed. Received: {signature.sides}. Pass size=, for example size=256."
         )
-
-
-def _calibration(quantize: str | None, images: Iterable[Any] | None, signature: Signature) -> list[np.ndarray]:
-    if quantize not in CALIBRATED:
-        return []
-    found = batches(() if images is None else images, signature)
-    if not found:
-        raise InputError(
-            f"quantize={quantize!r} needs calibration=, some ten to hundred images like those to come. Received: none."
-            " quantize='dynamic' needs none."
-        )
-    return found
-
-
-def _measured(data: bytes, levels: Functions, signature: Signature, sample: list[Pair]) -> tuple[Accuracy, ...]:
-    return measure(_runs(model_content=data), levels, signature, sample) if sample else ()
 
 
 def _way_out(quantize: str | None) -> str:
@@ -116,44 +105,3 @@ def _way_out(quantize: str | None) -> str:
     milder = QUANTIZE[QUANTIZE.index(quantize) - 1]
     more = ", give more calibration images" if quantize in CALIBRATED else ""
     return f"Use the milder quantize={milder!r}{more} or raise max_drop."
-
-
-def run(path: str | Path) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """The functions of a file, run by LiteRT on two threads.
-
-    Each takes (batch, *sides, channels) pixel values 0..255, image after image, and gives (batch, ..): probabilities
-    or logits as float32, whatever the file holds, or masks as they are.
-
-    Raises:
-        InputError: LiteRT is not installed, or the file is none of its files.
-    """
-    require("mobile", "ai_edge_litert")
-    try:
-        return _runs(model_path=os.fspath(path))
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"{path} is no readable .tflite file: {str(error).splitlines()[0]}") from error
-
-
-def _runs(**source: Any) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(num_threads=THREADS, **source)
-    return {name: _runner(interpreter, name) for name in interpreter.get_signature_list()}
-
-
-def _runner(interpreter: Any, name: str) -> Callable[[np.ndarray], np.ndarray]:
-    call = interpreter.get_signature_runner(name)
-    ((image, source),) = call.get_input_details().items()
-    ((result, target),) = call.get_output_details().items()
-
-    def one(pixels: np.ndarray) -> np.ndarray:
-        scale, zero = target["quantization"]
-        if np.issubdtype(source["dtype"], np.integer):
-            pixels = np.clip(np.rint(pixels), 0, 255)
-        value = call(**{image: pixels[None].astype(source["dtype"])})[result]
-        return (value.astype(np.float32) - zero) * np.float32(scale) if scale else value
-
-    def every(images: np.ndarray) -> np.ndarray:
-        return np.concatenate([one(pixels) for pixels in images])
-
-    return every

@@ -5,22 +5,23 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.export import flatbuffer
-from keras_unetpp.export.signature import Functions, Signature
+from keras_unetpp.export.signature import Functions
+from keras_unetpp.export.unsupported import unsupported
 
 _OPERATION = re.compile(r"'tf\.(\w+)' op is neither")
-_LAYER = re.compile(r"/(x_\d+_\d+_[a-z]+\d?|L\d+(?:_[a-z]+\d?)?)")
 
 
 def convert(levels: Functions, signature: Signature, quantize: str | None, images: list[np.ndarray],
-            spare_ends: bool = False) -> bytes:  # fmt: skip
+            layers: Sequence[str] = (), spare_ends: bool = False) -> bytes:  # fmt: skip
     """The bytes of a file of built-in operations only; a SavedModel in between lets the levels share their weights.
 
     Args:
@@ -28,7 +29,8 @@ def convert(levels: Functions, signature: Signature, quantize: str | None, image
         signature: of the file.
         quantize: a mode, see `write` in `tflite`.
         images: for modes that need calibration; each is run through every level.
-        spare_ends: keep the first two convolutions, and the last of each head, in float.
+        layers: names of the network's layers, for the text of an error.
+        spare_ends: keep the first two convolutions and, unless the output is of 8 bits, the last of each head in float.
 
     Raises:
         InputError: naming operations that are not built in, and the layers that need them.
@@ -59,13 +61,13 @@ def convert(levels: Functions, signature: Signature, quantize: str | None, image
         try:
             data = converter.convert()
         except ConverterError as error:
-            raise InputError(_unsupported(_OPERATION.findall(str(error)), _LAYER.findall(str(error)))) from error
+            raise InputError(_unsupported(_OPERATION.findall(str(error)), str(error), layers)) from error
         if images:
-            data = mlir_quantize(flatbuffer.spare(data, spare_ends))
+            data = mlir_quantize(flatbuffer.spare(data, spare_ends, spare_ends and quantize != "int8"))
     if quantize == "int8" and signature.output != "mask":
         data = util.modify_model_io_type(data, tf.float32, tf.uint8)
     if foreign := flatbuffer.foreign(flatbuffer.read(data)):
-        raise InputError(_unsupported(foreign, ()))
+        raise InputError(_unsupported(foreign, "", layers))
     return bytes(data)
 
 
@@ -94,10 +96,5 @@ def _save(levels: Functions, image: Any, folder: str) -> None:
     tf.saved_model.save(module, folder, signatures=traced)
 
 
-def _unsupported(operations: Iterable[str], layers: Iterable[str]) -> str:
-    names, where = sorted(set(operations)), sorted(set(layers))
-    return (
-        f"TFLite's built-in operations cannot compute {', '.join(names) or 'this model'}"
-        f"{', which layer ' + ', '.join(where) + ' needs' if where else ''}. Export a SavedModel or ONNX, or build"
-        " the network without."
-    )
+def _unsupported(operations: Iterable[str], where: str, layers: Sequence[str]) -> str:
+    return unsupported("TFLite's built-in operations", operations, where, layers, "a SavedModel or ONNX")

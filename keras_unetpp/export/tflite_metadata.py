@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import keras
 
+from keras_unetpp.artefacts.signature import Signature
+from keras_unetpp.artefacts.tflite import FILES
 from keras_unetpp.export import flatbuffer
-from keras_unetpp.export.signature import Signature
 
 METADATA = b"TFLITE_METADATA"
 SEGMENTER = "SEGMENTER_METADATA"
-LABELS = "labels.txt"
-SPEC = "spec.json"
+LABELS, SPEC, SIGNATURE = FILES["labels"], FILES["spec"], FILES["signature"]
 
 Table = Mapping[int, Any]
 """A table of a schema: values by the position of their field."""
@@ -54,7 +54,7 @@ def describe(data: bytes, model: keras.Model, signature: Signature, *, labels: S
         author: of the model.
         licence: of the weights.
     """
-    files = {LABELS: "\n".join(labels or default_labels(signature.classes)) + "\n"}
+    files = {LABELS: "\n".join(labels or default_labels(signature.classes)) + "\n", SIGNATURE: signature.to_json()}
     if (spec := getattr(model, "spec", None)) is not None:
         files[SPEC] = spec.to_json() + "\n"
     tree = flatbuffer.read(data)

@@ -8,26 +8,27 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_unetpp.artefacts import open_file, size_of
+from keras_unetpp.artefacts.signature import Signature, probabilities_of
 from keras_unetpp.errors import InputError
 from keras_unetpp.export.accuracy import Accuracy
 from keras_unetpp.export.rebuild import float32
-from keras_unetpp.export.signature import Signature
+from keras_unetpp.export.samples import fitted
 from keras_unetpp.graph.heads import select
 from keras_unetpp.inference import UNITS, Predictor
 from keras_unetpp.tables import mega, score, table
 
 FORMATS = {"saved_model": "saved_model", "tflite": "tflite", "onnx": "onnx"}
-"""Format -> the module of `keras_unetpp.export` with its `write`, `run` and `TOLERANCE`."""
+"""Format -> the module of `keras_unetpp.export` with its `write` and `TOLERANCE`."""
 
 BYTES = "image_bytes"
-RUNS = 3
+RUNS, THREADS = 3, 2
 _MEMORY = 1e15
 """Bytes: no image is cut into tiles."""
 
@@ -42,7 +43,8 @@ class Row:
             sigmoid or softmax. Of one that gives masks, how far from the threshold or from another class Keras'
             probability is where the masks differ; 0 where they do not. Infinite where the file gives NaN.
         agreement: part of the pixels whose class is the same, 0..1.
-        milliseconds: median time of the first image, batch 1; of a SavedModel with the way to its process and back.
+        milliseconds: median time of the first image, batch 1, two threads; of a SavedModel with the way to its
+            process and back.
         where: the image and the place of the largest difference.
     """
 
@@ -92,7 +94,8 @@ class Report:
         lines = table(["level", "max difference", "mask agreement", "latency"], cells)
         limit = "any difference allowed" if self.tolerance is None else f"tolerance {self.tolerance:g}"
         sides = "x".join(map(str, self.images[0]))
-        return f"{head}\n{lines}\n{len(self.images)} images compared, {limit}; latency at {sides}, batch 1"
+        text = f"{len(self.images)} images compared, {limit}; latency at {sides}, batch 1, {THREADS} threads"
+        return f"{head}\n{lines}\n{text}"
 
     def to_json(self) -> str:
         """The report as indented JSON text."""
@@ -100,7 +103,7 @@ class Report:
 
 
 def module_of(format: str) -> ModuleType:
-    """The module of a format: `write`, `run` and `TOLERANCE`."""
+    """The module of a format: `write` and `TOLERANCE`."""
     return importlib.import_module(f"keras_unetpp.export.{FORMATS[format]}")
 
 
@@ -130,13 +133,13 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
               for name, level in zip(signature.names, signature.levels, strict=True)}  # fmt: skip
     samples = list(_samples(signature, levels[signature.default], images))
     expected = {name: [_one(predictor(image)) for image in samples] for name, predictor in levels.items()}
-    runners = module_of(format).run(path)
+    runners = open_file(path, format, THREADS).functions
     rows = []
     for name in [*signature.names, *(name for name in runners if name == BYTES)]:
         if name not in runners:
             raise InputError(f"The file has no {name}. It has: {', '.join(runners)}.")
         level = signature.default if name == BYTES else name
-        rows.append(_compared(name, runners[name], samples, expected[level], levels[level], signature.output))
+        rows.append(_compared(name, runners[name], samples, expected[level], levels[level], signature))
     bad = [row for row in rows if not row.difference <= tolerance or math.isinf(row.difference)]
     if bad:
         faults = "; ".join(f"{row.name} by {row.difference:.3g} at {row.where}" for row in bad)
@@ -148,9 +151,7 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
 
 def describe(path: str | os.PathLike[str], format: str, signature: Signature, **results: Any) -> Report:
     """A report of what is at `path`; without results, one that says so."""
-    files = [Path(path), *Path(path).rglob("*")]
-    size = sum(file.stat().st_size for file in files if file.is_file())
-    return Report(os.fspath(path), format, size, signature.input, signature.output, signature.sides, **results)
+    return Report(os.fspath(path), format, size_of(path), signature.input, signature.output, signature.sides, **results)
 
 
 def _samples(signature: Signature, predictor: Predictor, given: Iterable[Any] | None) -> Iterator[np.ndarray]:
@@ -165,19 +166,8 @@ def _samples(signature: Signature, predictor: Predictor, given: Iterable[Any] | 
         yield coarse[tuple(map(slice, sides))].astype(np.float32)
     for image in () if given is None else given:
         pixels = predictor.read(image)
-        pixels = _fitted(pixels.astype(np.float32) * UNITS.get(pixels.dtype.name, 1.0), signature.sides)
+        pixels = fitted(pixels.astype(np.float32) * UNITS.get(pixels.dtype.name, 1.0), signature.sides)
         yield pixels if signature.input == "float32" else np.clip(np.rint(pixels), 0, 255)
-
-
-def _fitted(pixels: np.ndarray, sides: tuple[int | None, ...]) -> np.ndarray:
-    for axis, side in enumerate(sides):
-        spare = 0 if side is None else pixels.shape[axis] - side
-        if spare > 0:
-            pixels = pixels.take(np.arange(spare // 2, spare // 2 + int(side or 0)), axis)
-        around = [(0, 0)] * pixels.ndim
-        around[axis] = (max(-spare, 0) // 2, max(-spare, 0) - max(-spare, 0) // 2)
-        pixels = np.pad(pixels, around, mode="reflect")
-    return pixels
 
 
 def _one(outputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -186,8 +176,9 @@ def _one(outputs: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _compared(name: str, run: Callable[[np.ndarray], np.ndarray], images: list[np.ndarray], expected: list[np.ndarray],
-              predictor: Predictor, kind: str) -> Row:  # fmt: skip
+              predictor: Predictor, signature: Signature) -> Row:  # fmt: skip
     """One level over all images; images that are no whole grey levels are none for encoded ones."""
+    kind = signature.output
     worst, where, same, count = 0.0, "", 0.0, 0
     for number, (image, wanted) in enumerate(zip(images, expected, strict=True)):
         if name == BYTES and not np.array_equal(image, image.astype(np.uint8)):
@@ -197,7 +188,7 @@ def _compared(name: str, run: Callable[[np.ndarray], np.ndarray], images: list[n
         if got.shape != (mask.shape if kind == "mask" else wanted.shape):
             raise InputError(f"{name} of the file gives shape {got.shape} for one image where {wanted.shape} is due.")
         if kind == "logits":
-            got = _probabilities(got, predictor.exclusive)
+            got = probabilities_of(got, signature)
         difference = _margins(got, mask, wanted, predictor.exclusive) if kind == "mask" else np.abs(got - wanted)
         difference = np.where(np.isnan(difference), np.inf, difference)
         place = np.unravel_index(difference.argmax(), difference.shape)
@@ -207,14 +198,6 @@ def _compared(name: str, run: Callable[[np.ndarray], np.ndarray], images: list[n
         said = got if kind == "mask" else predictor.mask(got)
         same, count = same + float(np.mean(said == mask)), count + 1
     return Row(name, worst, same / count, _latency(run, images[0], name == BYTES), where)
-
-
-def _probabilities(logits: np.ndarray, exclusive: bool) -> np.ndarray:
-    logits = logits.astype(np.float64)
-    if not exclusive:
-        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits))
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
 def _margins(got: np.ndarray, mask: np.ndarray, probabilities: np.ndarray, exclusive: bool) -> np.ndarray:

@@ -1,5 +1,6 @@
 import io
 import os
+import shutil
 import subprocess
 import sys
 
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_unetpp.artefacts import saved_model
 from keras_unetpp.errors import InputError
-from keras_unetpp.export import export, saved_model
+from keras_unetpp.export import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.inference import segment
 from keras_unetpp.spec import Spec, cost
+from keras_unetpp.spec.fields import FIELDS
 
 NO_KERAS = "import sys; sys.modules['keras'] = None\n"
 
@@ -58,7 +61,7 @@ def test_it_holds_what_serving_wants(folder, model):
 
 
 def test_the_signatures_run_where_keras_cannot_be_imported(folder, model, image):
-    run = saved_model.run(folder)
+    run = saved_model.open(folder).functions
     assert sorted(run) == ["L1", "L2", "image_bytes", "mean", "serving_default"]
     batch = np.stack([image, image[::-1]])
     for name, level in (("L1", 1), ("serving_default", 2), ("mean", "mean")):
@@ -107,33 +110,68 @@ numpy.save("out.npy", outputs["probabilities"])
     np.testing.assert_allclose(np.load(where / "out.npy")[0], expected, atol=1e-4)
 
 
-def test_a_session_of_tensorflow_1_and_the_command_line_tool_open_it(folder, model, image, tmp_path):
+@pytest.fixture
+def without_keras(tmp_path):
+    """Environment variables of a process in which `import keras` fails, whoever does it."""
+    (tmp_path / "first" / "keras").mkdir(parents=True)
+    (tmp_path / "first" / "keras" / "__init__.py").write_text("raise ImportError('keras was imported')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "first")}
+    tried = subprocess.run([sys.executable, "-c", "import keras"], env=environment, capture_output=True, text=True)
+    assert "keras was imported" in tried.stderr
+    return environment
+
+
+def test_a_session_of_tensorflow_1_runs_it(folder, model, image, tmp_path, without_keras):
     np.save(tmp_path / "image.npy", image[None].astype(np.float32))
     code = """
-import numpy, tensorflow as tf
+import numpy, sys, tensorflow as tf
 v1 = tf.compat.v1
 with v1.Session(graph=tf.Graph()) as session:
     meta = v1.saved_model.load(session, ["serve"], sys.argv[1])
-    own = meta.signature_def["L1"]
-    numpy.save("out.npy", session.run(own.outputs["probabilities"].name,
-                                      {own.inputs["image"].name: numpy.load("image.npy")}))
-from tensorflow.python.tools import saved_model_cli
-sys.argv = ["saved_model_cli", "show", "--dir", sys.argv[1], "--tag_set", "serve", "--signature_def", "L2"]
-saved_model_cli.main()
+    for name in ("L1", "L2", "mean", "serving_default"):
+        own = meta.signature_def[name]
+        numpy.save(name, session.run(own.outputs["probabilities"].name,
+                                     {own.inputs["image"].name: numpy.load("image.npy")}))
 """
-    shown = python(code, folder, cwd=tmp_path)
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy")[0], segment(model, image, 1), atol=1e-5)
-    assert "inputs['image']" in shown
-    assert "outputs['probabilities']" in shown
-    assert "shape: (-1, -1, -1, 3)" in shown
+    command = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(command, cwd=tmp_path, env=without_keras, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name, level in (("L1", 1), ("L2", 2), ("mean", "mean"), ("serving_default", 2)):
+        got = np.load(tmp_path / f"{name}.npy")[0]
+        np.testing.assert_allclose(got, segment(model, image, level), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_command_line_tool_shows_and_runs_it(folder, model, image, tmp_path, without_keras):
+    tool = shutil.which("saved_model_cli", path=os.path.dirname(sys.executable))
+    if tool is None:
+        pytest.skip("saved_model_cli, which TensorFlow installs, is not beside this Python")
+    np.save(tmp_path / "image.npy", image[None].astype(np.float32))
+    of = ["--dir", str(folder), "--tag_set", "serve", "--signature_def", "L1"]
+    run = [tool, "run", *of, "--inputs", "image=image.npy", "--outdir", "out"]
+    results = [subprocess.run(command, cwd=tmp_path, env=without_keras, capture_output=True, text=True)
+               for command in ([tool, "show", *of], run)]  # fmt: skip
+    assert [one.returncode for one in results] == [0, 0], results[-1].stderr[-2000:]
+    for text in ("inputs['image']", "outputs['probabilities']", "shape: (-1, -1, -1, 3)"):
+        assert text in results[0].stdout
+    got = np.load(tmp_path / "out" / "probabilities.npy")[0]
+    np.testing.assert_allclose(got, segment(model, image, 1), atol=1e-5)
 
 
 def test_weights_are_stored_once(tmp_path):
-    spec = Spec((None, None, 1), filters=(128, 512), depth=1)
-    report = export(build(spec), tmp_path / "1", verify=False)
+    model = build(preset="unet++", input_shape=(None, None, 1))
+    report = export(model, tmp_path / "1", verify=False)
     assert report.rows == ()
     assert str(report).endswith("float32 in, probabilities out\nnot verified")
-    assert 0.99 < report.bytes / cost(spec).weight_bytes < 1.03
+    assert 0.99 < report.bytes / cost(model.spec).weight_bytes < 1.03
+
+
+def test_server_configuration_by_a_flag(model, tmp_path):
+    export(model, tmp_path / "cells" / "2", levels=1, verify=False, server_config=True)
+    assert 'name: "cells" base_path: "/models/cells"' in (tmp_path / "models.config").read_text()
+    assert (tmp_path / "batching.config").is_file()
+    with pytest.raises(InputError, match=r"finds models as NAME/VERSION, such as nuclei/1\. Received: .*/cells\."):
+        export(model, tmp_path / "cells", server_config=True)
 
 
 @pytest.mark.parametrize("options", [{"output": "mask"}, {"input": "uint8", "size": (10, 15), "output": "logits"},
@@ -145,6 +183,14 @@ def test_other_inputs_and_outputs(options, tmp_path):
     assert [row.name for row in report.rows] == ["L1", "image_bytes"]
     assert report.tolerance == 1e-4
     assert (len(report.images), report.images[-1]) == (3, (10, 15))
+
+
+@pytest.mark.parametrize("up", [up for up in FIELDS["up"].metadata["allowed"] if up != "bilinear"])
+def test_every_kind_of_up_sampling(up, tmp_path):
+    model = build((None, None, 1), width=4, depth=2, up=up)
+    report = export(model, tmp_path / "1")
+    assert [row.name for row in report.rows] == ["L1", "L2", "mean", "image_bytes"]
+    assert all(row.difference < 1e-4 for row in report.rows)
 
 
 def test_mixed_precision_and_volumes(tmp_path):
@@ -159,7 +205,7 @@ def test_mixed_precision_and_volumes(tmp_path):
 
 def test_a_folder_that_is_no_saved_model_says_so(tmp_path):
     with pytest.raises(InputError, match=r"TensorFlow without Keras cannot run the SavedModel: .*does not exist"):
-        saved_model.run(tmp_path / "nothing")
+        saved_model.open(tmp_path / "nothing")
 
 
 def test_a_full_disk_is_told_and_the_old_model_stays(folder, model, monkeypatch):

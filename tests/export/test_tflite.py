@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 import keras_unetpp as kup
+from keras_unetpp.artefacts import tflite as runtime
 from keras_unetpp.errors import InputError
 from keras_unetpp.export import flatbuffer, tflite
 from keras_unetpp.export.signature import functions, signature
 from keras_unetpp.export.tflite_convert import convert
+from keras_unetpp.spec.fields import FIELDS
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed: pip install 'keras-unetpp[mobile]'")
 
@@ -24,7 +26,7 @@ def noise(*shape, high=256):
 
 def differences(path, model, wanted, images):
     """Largest difference of each function from TensorFlow's own run of it."""
-    runs, levels = tflite.run(path), functions(model, wanted)
+    runs, levels = runtime.open(path).functions, functions(model, wanted)
     assert tuple(runs) == wanted.names == tuple(levels)
     expected = {name: levels[name](images)[wanted.output].numpy() for name in levels}
     return {name: np.abs(runs[name](images) - expected[name]).max() for name in runs}
@@ -34,15 +36,16 @@ def parts(path):
     return flatbuffer.read(path.read_bytes())
 
 
-@pytest.mark.parametrize("up", ["transpose", "nearest", "bilinear"])
+@pytest.mark.parametrize("up", FIELDS["up"].metadata["allowed"])
 def test_every_level_equals_keras(up, tmp_path):
     model = network(depth=2, up=up, norm="batch")
     wanted = signature(model, size=(18, 22))
-    tflite.write(model, tmp_path / "m.tflite", wanted)
     images = noise(2, 18, 22, 3)
     assert wanted.names == ("L1", "L2", "mean")
-    assert max(differences(tmp_path / "m.tflite", model, wanted, images).values()) < 1e-4
-    assert tflite.run(tmp_path / "m.tflite")["L2"](images).shape == (2, 18, 22, 1)
+    for quantize, most in (("float16", 1e-2), (None, 1e-4)):
+        tflite.write(model, tmp_path / "m.tflite", wanted, quantize=quantize)
+        assert max(differences(tmp_path / "m.tflite", model, wanted, images).values()) < most
+    assert runtime.open(tmp_path / "m.tflite").functions["L2"](images).shape == (2, 18, 22, 1)
     assert flatbuffer.foreign(parts(tmp_path / "m.tflite")) == []
 
 
@@ -50,7 +53,7 @@ def test_levels_share_their_weights(tmp_path):
     model = network(depth=2, width=32)
     tflite.write(model, tmp_path / "all.tflite", signature(model, size=16, levels=["L1", "L2"]))
     tflite.write(model, tmp_path / "one.tflite", signature(model, size=16, levels=2))
-    assert list(tflite.run(tmp_path / "one.tflite")) == ["L2"]
+    assert list(runtime.open(tmp_path / "one.tflite").functions) == ["L2"]
     assert (tmp_path / "all.tflite").stat().st_size <= 1.02 * (tmp_path / "one.tflite").stat().st_size
 
 
@@ -84,7 +87,7 @@ def test_masks_of_8_bit_pixels(tmp_path):
     wanted = signature(model, size=16, input="uint8", output="mask")
     tflite.write(model, tmp_path / "m.tflite", wanted)
     images = noise(1, 16, 16, 3)
-    mask = tflite.run(tmp_path / "m.tflite")["L1"](images)
+    mask = runtime.open(tmp_path / "m.tflite").functions["L1"](images)
     assert (mask.dtype, mask.shape) == (np.uint8, (1, 16, 16))
     assert np.array_equal(mask, functions(model, wanted)["L1"](images)["mask"])
 
@@ -101,23 +104,6 @@ def test_metadata(tmp_path):
     assert texts[4:8] == b"M001"
     for text in (b"unetpp", b"A\0", b"B\0", b"pixel values 0..255", b"SEGMENTER_METADATA", b"V001", b"labels.txt"):
         assert text in texts
-
-
-@pytest.mark.parametrize("output", ["probabilities", "logits"])
-def test_mediapipe_opens_the_file_as_it_is(output, tmp_path):
-    mediapipe = pytest.importorskip("mediapipe", reason="mediapipe is not installed: pip install mediapipe")
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    images = noise(1, 16, 16, 3)
-    model, path = balanced(images), tmp_path / "m.tflite"
-    tflite.write(model, path, signature(model, size=16, levels=2, output=output), labels=["nucleus"])
-    options = vision.ImageSegmenterOptions(BaseOptions(model_asset_path=str(path)), output_confidence_masks=True)
-    with vision.ImageSegmenter.create_from_options(options) as segmenter:
-        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=images[0].astype(np.uint8))
-        (mask,) = segmenter.segment(image).confidence_masks
-        assert segmenter.labels == ["nucleus"]
-    expected = functions(model, signature(model, size=16, levels=2))["L2"](images)["probabilities"][0]
-    assert np.abs(mask.numpy_view().reshape(16, 16, 1) - expected).max() < 1e-4
 
 
 def test_an_operation_that_is_not_built_in(tmp_path):
@@ -152,7 +138,7 @@ def test_measured_on_labelled_images(tmp_path):
     assert tuple(one.level for one in found) == wanted.names
     deepest = found[1]
     assert (deepest.model_iou, deepest.model_dice) == (1.0, 1.0)
-    said = tflite.run(path)["L2"](images) > 0.5
+    said = runtime.open(path).functions["L2"](images) > 0.5
     assert deepest.iou == pytest.approx(
         np.mean([(a & b).sum() / (a | b).sum() for a, b in zip(said, masks > 0, strict=True)])
     )
@@ -162,7 +148,7 @@ def test_measured_on_labelled_images(tmp_path):
 def test_a_drop_over_the_limit(tmp_path, monkeypatch):
     ends = []
     monkeypatch.setattr(
-        flatbuffer, "spare", lambda data, own, spare=flatbuffer.spare: ends.append(own) or spare(data, own)
+        flatbuffer, "spare", lambda data, *own, spare=flatbuffer.spare: ends.append(own) or spare(data, *own)
     )
     images = noise(3, 16, 16, 3)
     model = balanced(images)
@@ -174,7 +160,7 @@ def test_a_drop_over_the_limit(tmp_path, monkeypatch):
     text = str(caught.value)
     assert text.startswith("IoU or Dice on the labelled images drops by more than max_drop=0: L2 by 0.0")
     assert text.endswith(". Use the milder quantize='dynamic', give more calibration images or raise max_drop.")
-    assert ends == [False, True]
+    assert ends == [(False, False), (True, True)]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -183,14 +169,16 @@ def test_first_and_last_convolutions_spared():
     wanted = signature(model, size=16)
     images = [noise(1, 16, 16, 3)]
 
-    def convolutions(spare_ends):
-        tree = flatbuffer.read(convert(functions(model, wanted), wanted, "int8_float_io", images, spare_ends))
+    def convolutions(spare_ends, quantize="int8_float_io"):
+        tree = flatbuffer.read(convert(functions(model, wanted), wanted, quantize, images, spare_ends=spare_ends))
         names, (graph,) = flatbuffer.names(tree), tree.subgraphs
         found = [one for one in graph.operators if names[one.opcodeIndex] == "CONV_2D"]
         return ["int8" if graph.tensors[one.outputs[0]].type == 9 else "float" for one in found]
 
     assert convolutions(False) == ["int8"] * 7
     assert convolutions(True) == ["float", "float", *["int8"] * 4, "float"]
+    # With 8-bit results, what gives them has to be of 8 bits too.
+    assert convolutions(True, "int8") == ["float", "float", *["int8"] * 5]
 
 
 NEEDS = (
@@ -250,4 +238,4 @@ def test_a_file_of_another_kind(tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(b"no model")
     with pytest.raises(InputError, match=r"m\.tflite is no readable \.tflite file: "):
-        tflite.run(path)
+        runtime.open(path)

@@ -8,6 +8,8 @@ import pytest
 
 import keras_unetpp as kup
 import keras_unetpp.export
+from keras_unetpp.artefacts import saved_model as runtime
+from keras_unetpp.artefacts.runtime import Opened
 from keras_unetpp.errors import InputError
 from keras_unetpp.export import export, saved_model
 from keras_unetpp.export.accuracy import Accuracy
@@ -38,7 +40,7 @@ def in_keras(monkeypatch):
             path.mkdir()
             (path / "saved_model.pb").write_bytes(b"new")
 
-        monkeypatch.setattr(saved_model, "run", lambda path: {name: runner(name) for name in levels})
+        monkeypatch.setattr(runtime, "open", lambda *_: Opened({name: runner(name) for name in levels}, {}))
         monkeypatch.setattr(saved_model, "write", write)
         return wanted
 
@@ -152,7 +154,7 @@ def test_targets_that_cannot_be_written_are_told_before_the_work(model, in_keras
     [
         ("a.keras", {}, r"export writes \.tflite, \.onnx and SavedModel folders\. Received: .*a\.keras\."),
         ("a", {"format": "onxx"}, r"format must be one of 'tflite', 'onnx', 'saved_model'\. Received: 'onxx'\."),
-        ("a", {"opset": 17}, r"saved_model has no option 'opset'\. Options: labels, warmup\."),
+        ("a", {"opset": 17}, r"saved_model has no option 'opset'\. Options: labels, warmup, server_config\."),
         ("a.onnx", {"label": ["a"]}, r"onnx has no option 'label'\. Did you mean 'labels'\? Options: opset, layout"),
         ("a", {"verify": "no"}, r"verify must be True or False\. Received: 'no'\."),
         ("a", {"levels": 5}, r"heads for level 1, 2 or 'mean'\. Received: 5\."),
@@ -177,7 +179,7 @@ def test_a_report_prints_as_a_table_and_reads_as_json():
         "a.onnx: onnx, 1.50 MB, uint8 in, mask out",
         "level  max difference  mask agreement  latency",
         "L1            1.2e-06        99.9870%   4.6 ms",
-        "2 images compared, tolerance 0.0001; latency at 32x32, batch 1",
+        "2 images compared, tolerance 0.0001; latency at 32x32, batch 1, 2 threads",
     ]
     assert json.loads(report.to_json())["rows"][0]["difference"] == 1.23e-6
     scored = replace(report, rows=(), accuracy=(Accuracy("L1", 0.8, 0.9, 0.81, 0.9),))

@@ -1,4 +1,4 @@
-"""Runs a SavedModel for `saved_model.run`: a script of its own process, in which there is no Keras.
+"""Runs a SavedModel for `saved_model.open`: a script of its own process, in which there is no Keras.
 
 Over standard input come, again and again, a line with a signature's name and a NumPy array of images; over standard
 output goes the array that the signature gives. A signature of encoded images gets each image as PNG. The script is run
@@ -35,11 +35,16 @@ def receive(stream: BinaryIO) -> np.ndarray:
     return np.load(io.BytesIO(data))  # type: ignore[no-any-return]
 
 
-def main(path: str) -> None:
-    """Serve the SavedModel at `path` until standard input ends."""
+def _whole(images: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8)
+
+
+def main(path: str, threads: int) -> None:
+    """Serve the SavedModel at `path`, on so many threads an operation (0: all), until standard input ends."""
     sys.modules["keras"] = None  # type: ignore[assignment]  # from here on, `import keras` fails
     import tensorflow as tf
 
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
     signatures = tf.saved_model.load(path).signatures
     reply = sys.stdout.buffer
     reply.write(" ".join(sorted(signatures)).encode() + b"\n")
@@ -49,9 +54,9 @@ def main(path: str) -> None:
         run = signatures[line.decode().strip()]
         ((name, wanted),) = run.structured_input_signature[1].items()
         if wanted.dtype == tf.string:
-            images = tf.stack([tf.io.encode_png(image) for image in images.astype(np.uint8)])
+            images = tf.stack([tf.io.encode_png(image) for image in _whole(images)])
         else:
-            images = images.astype(wanted.dtype.as_numpy_dtype)
+            images = _whole(images) if wanted.dtype == tf.uint8 else images.astype(wanted.dtype.as_numpy_dtype)
         outputs = run(**{name: tf.convert_to_tensor(images)})
         result = next(outputs[key] for key in OUTPUTS if key in outputs)
         if result.dtype == tf.string:
@@ -60,4 +65,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,121 @@
+"""Exported files opened again, each in its own runtime: what was shipped, and nothing of what made it."""
+
+import copy
+import importlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_unetpp.artefacts.runtime import LABELS, SIGNATURE, SPEC, Opened
+from keras_unetpp.artefacts.signature import Signature, level_name, probabilities_of
+from keras_unetpp.errors import InputError
+from keras_unetpp.spec.fields import Spec
+from keras_unetpp.tables import mega
+
+SUFFIXES = {".tflite": "tflite", ".onnx": "onnx", "": "saved_model"}
+"""Suffix of the path -> format."""
+
+GRAPH_FILE = "saved_model.pb"
+"""What makes a folder a SavedModel."""
+
+
+def is_artefact(path: object) -> bool:
+    """Whether a path names an exported file: by its suffix, or since it is the folder of a SavedModel."""
+    if not isinstance(path, (str, os.PathLike)):
+        return False
+    return Path(path).suffix.lower() in (".tflite", ".onnx") or (Path(path) / GRAPH_FILE).is_file()
+
+
+def open_file(path: str | os.PathLike[str], format: str | None = None, threads: int | None = None) -> Opened:
+    """A file in its runtime.
+
+    Args:
+        path: the file or folder.
+        format: "saved_model", "tflite" or "onnx"; default by the path.
+        threads: how many to run on; default all cores.
+
+    Raises:
+        InputError: there is no such file, its runtime is not installed, or cannot open it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"There is no exported file {path}.")
+    if format is None and not is_artefact(path):
+        raise InputError(
+            f"An exported file is a .tflite, a .onnx, or a folder that holds {GRAPH_FILE}, NAME/VERSION. Received:"
+            f" {path}. Open a .keras file, or a name of the zoo, with kup.load."
+        )
+    name = format or SUFFIXES.get(path.suffix.lower(), "saved_model")
+    opened: Opened = importlib.import_module(f"{__name__}.{name}").open(path, threads)
+    return opened
+
+
+class Artefact:
+    """An exported file, opened in its own runtime: TensorFlow without Keras, LiteRT or ONNX Runtime.
+
+    `segment`, `levels`, `evaluate` and `predict_folder` take it as they take a model.
+
+    Args:
+        path: `NAME.tflite`, `NAME.onnx`, or the folder of a SavedModel, NAME/VERSION.
+        threads: how many to run on; default all cores.
+
+    Attributes:
+        path: of the file.
+        format: "saved_model", "tflite" or "onnx".
+        bytes: its size.
+        signature: what it takes and gives.
+        spec: of its network, if it tells.
+        labels: names of its classes, if it tells.
+        names: of the levels that this object runs.
+
+    Raises:
+        InputError: there is no such file, it was not made by `export`, or its runtime is not installed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
+        self.path = Path(path)
+        functions, texts = open_file(path, threads=threads)
+        if SIGNATURE not in texts:
+            raise InputError(f"{path} does not tell what it takes and gives. Export it with kup.export.")
+        self.format = SUFFIXES.get(self.path.suffix.lower(), "saved_model")
+        self.bytes = size_of(self.path)
+        self.signature = Signature.from_json(texts[SIGNATURE])
+        self.spec = Spec.from_json(texts[SPEC]) if SPEC in texts else None
+        self.labels = tuple(texts.get(LABELS, "").splitlines())
+        self.names = self.signature.names
+        self._functions = functions
+
+    def at(self, level: int | str | None = None) -> "Artefact":
+        """The same file for one of its levels: 1..d or "mean"; None, the deepest that it has.
+
+        Raises:
+            InputError: the file has no such level.
+        """
+        alone = len(self.names) == 1
+        name = (self.names[0] if alone else self.signature.default) if level is None else level
+        name = level_name(name) if type(name) is int else name
+        if name not in self.names:
+            known = ", ".join(name.removeprefix("L") for name in self.names)
+            raise InputError(f"{self.path} has level {known}. Received: {level!r}. Export that level too.")
+        one = copy.copy(self)
+        one.names = (str(name),)
+        return one
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Probabilities of each level, (batch, *sides, classes) float32, for a batch of pixel values 0..255.
+
+        Of a file of masks they are 0 and 1.
+        """
+        return {name: probabilities_of(self._functions[name](images), self.signature) for name in self.names}
+
+    def __str__(self) -> str:
+        own = self.signature
+        sides = " x ".join(str(side or "any") for side in own.sides)
+        return f"{self.path}: {self.format}, {mega(self.bytes)}, {own.input} {sides} in, {own.output} out"
+
+
+def size_of(path: str | os.PathLike[str]) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    files = [Path(path), *Path(path).rglob("*")]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,52 @@
+"""ONNX files in ONNX Runtime."""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_unetpp.artefacts.runtime import Opened, as_dtype, require
+from keras_unetpp.errors import InputError
+
+
+def open(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
+    """A file with its levels by name, each run alone.
+
+    Args:
+        path: the file.
+        threads: how many to run on; default all cores.
+
+    Raises:
+        InputError: ONNX Runtime is not installed, or the file is none of its files.
+    """
+    require("onnx", "onnxruntime")
+    try:
+        return opened(os.fspath(path), threads)
+    except Exception as error:  # ONNX Runtime's classes have no common base but this
+        raise InputError(f"ONNX Runtime cannot open {path}: {str(error).splitlines()[0]}") from error
+
+
+def opened(source: str | bytes, threads: int | None = None) -> Opened:
+    """What `open` gives, of a path or of a file's bytes."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    about = dict(session.get_modelmeta().custom_metadata_map)
+    first = about.get("layout") == "NCHW"
+    image, *_ = session.get_inputs()
+    alone = onnxruntime.RunOptions()
+    alone.add_run_config_entry("only_execute_path_to_fetches", "1")
+    dtype = np.uint8 if image.type == "tensor(uint8)" else np.float32
+
+    def level(name: str) -> Callable[[np.ndarray], np.ndarray]:
+        def call(images: np.ndarray) -> np.ndarray:
+            images = np.moveaxis(images, -1, 1) if first else images
+            (result,) = session.run([name], {image.name: as_dtype(images, dtype)}, alone)
+            return np.moveaxis(result, 1, -1) if first and about["output"] != "mask" else result
+
+        return call
+
+    return Opened({output.name: level(output.name) for output in session.get_outputs()}, about)

@@ -1,0 +1,36 @@
+"""What the runtimes of all formats have in common."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_unetpp.errors import InputError
+
+SIGNATURE, SPEC, LABELS = "signature", "spec", "labels"
+"""Texts that a file holds about itself."""
+
+Functions = dict[str, Callable[[np.ndarray], np.ndarray]]
+"""The functions of a file by name: (batch, *sides, channels) pixel values 0..255 in, what its signature says out."""
+
+
+class Opened(NamedTuple):
+    """A file in its runtime: its functions, and the texts that it holds about itself, by name."""
+
+    functions: Functions
+    texts: dict[str, str]
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raise `InputError` naming the extra to install unless all of the modules can be imported."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise InputError(f"This needs {' and '.join(missing)}. Install: pip install 'keras-unetpp[{extra}]'.")
+
+
+def as_dtype(images: np.ndarray, dtype: type) -> np.ndarray:
+    """Pixel values in the type that a file takes, rounded to it and cut off at its ends where it is uint8."""
+    if np.issubdtype(dtype, np.integer) and images.dtype != dtype:
+        images = np.clip(np.rint(images), 0, 255)
+    return np.ascontiguousarray(images, dtype)

@@ -1,0 +1,103 @@
+"""What an exported file takes and gives, whatever its format; it lies in the file, so that the file tells it itself."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from keras_unetpp.errors import InputError
+from keras_unetpp.spec.plan import MEAN, head_name
+
+Sides = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a file takes and gives; made and checked by `export.signature.signature`.
+
+    Attributes:
+        levels: 1..d in order and, last, "mean"; each becomes a function of the file.
+        sides: of the images, in pixels; None: any.
+        input: "float32" or "uint8", pixel values 0..255; "image_bytes", encoded images.
+        output: "probabilities", "mask" or "logits".
+        channels: of the images.
+        classes: channels of probabilities and logits.
+        activation: "sigmoid" or "softmax": how probabilities follow from logits.
+        divisor: what sides are padded to multiples of inside the file, pixels.
+        standardizes: the file normalises each image that it is given by that image's own mean and variance.
+        bytes_per_pixel: memory that running it takes for each pixel of the input, about, in bytes.
+    """
+
+    levels: tuple[int | str, ...]
+    sides: Sides
+    input: str
+    output: str
+    channels: int
+    classes: int
+    activation: str
+    divisor: int = 1
+    standardizes: bool = False
+    bytes_per_pixel: float = 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The levels as names of functions: `L1`.. and `mean`."""
+        return tuple(level_name(level) for level in self.levels)
+
+    @property
+    def default(self) -> str:
+        """The name of the deepest level, which a caller gets who asks for none."""
+        return ([name for name in self.names if name != MEAN] or [MEAN])[-1]
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Of a batch of images: (batch, *sides, channels)."""
+        return (None, *self.sides, self.channels)
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a pixel is of one class only."""
+        return self.activation == "softmax"
+
+    def to_json(self) -> str:
+        """The signature as JSON text; `from_json` is the inverse."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Signature":
+        """The signature that a file tells; what a later version may add is left out.
+
+        Raises:
+            InputError: the text is no such JSON, or lacks a field.
+        """
+        try:
+            found = json.loads(text)
+            own: dict[str, Any] = {item.name: found[item.name] for item in fields(cls)}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"A file's signature must be JSON with all fields of Signature. Received: {text!r}."
+                             " Export the model again.") from error  # fmt: skip
+        return cls(**(own | {name: tuple(own[name]) for name in ("levels", "sides")}))
+
+
+def level_name(level: int | str) -> str:
+    """1 -> `L1`; "mean" as it is."""
+    return head_name(level) if isinstance(level, int) else level
+
+
+def probabilities_of(values: np.ndarray, signature: Signature) -> np.ndarray:
+    """What a file gives, (batch, *sides[, classes]), as probabilities (batch, *sides, classes) float32.
+
+    Logits go through sigmoid or softmax; a mask becomes 0 and 1.
+    """
+    if signature.output == "mask":
+        if signature.exclusive:
+            return (values[..., None] == np.arange(signature.classes)).astype(np.float32)
+        return (values[..., None] if signature.classes == 1 else values).astype(np.float32)
+    if signature.output == "probabilities":
+        return values
+    logits = values.astype(np.float64)
+    if not signature.exclusive:
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), np.float32)
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)
