@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from keras_unetpp.graph.model import UNetPP
     from keras_unetpp.inference import Predictor, segment
     from keras_unetpp.pruning import choose, levels, prune
+    from keras_unetpp.search import search
+    from keras_unetpp.search.budget import Budget
+    from keras_unetpp.search.hypermodel import UNetPPHyperModel
+    from keras_unetpp.search.result import SearchResult
     from keras_unetpp.spec import Spec, cost
     from keras_unetpp.training import losses, metrics
     from keras_unetpp.training.data import read_folder
@@ -27,11 +31,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Budget": "search.budget",
     "InputError": "errors",
     "Predictor": "inference",
     "Recipe": "training.recipe",
+    "SearchResult": "search.result",
     "Spec": "spec",
     "UNetPP": "graph.model",
+    "UNetPPHyperModel": "search.hypermodel",
     "build": "graph.build",
     "choose": "pruning",
     "cost": "spec",
@@ -49,6 +56,7 @@ _MODULES = {
     "interop": "interop",
     "losses": "training.losses",
     "metrics": "training.metrics",
+    "search": "search",
     "zoo": "zoo",
 }
 
