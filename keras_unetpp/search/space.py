@@ -237,7 +237,7 @@ def _proposal(space: Space, values: Mapping[str, Any], width: int) -> Proposal:
 def _too_small(budget: Budget, least: Narrowest) -> str:
     limits = budget.limits()
     broken: Sequence[str] = [
-        f"{name}={math.ceil(value) if name != LATENCY else round(value + 0.05, 1)} (received {limits[name]})"
+        f"{name}={math.ceil(value) if name != LATENCY else math.ceil(10 * value) / 10} (received {limits[name]})"
         for name, value in least.spent.items()
         if value > limits[name]
     ]
