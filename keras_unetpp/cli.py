@@ -138,7 +138,10 @@ def _search_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tuner", default="random", help="random, bayesian, hyperband or grid (default random)")
     group.add_argument("--max-trials", type=_value, default=20, help="trials in all (default 20)")
     group.add_argument("--max-minutes", type=_value, help="no trial begins later than this")
+    group.add_argument("--worker-timeout", type=_value, default=60.0,
+                       help="seconds of silence before another worker takes a trial over (default 60)")  # fmt: skip
     group.add_argument("--shares", type=_value, default=4, help="widths on offer for each structure (default 4)")
+    group.add_argument("--repeat", type=_value, default=5, help="timed runs of each trained level (default 5)")
 
 
 def _recipe_options(parser: argparse.ArgumentParser) -> None:
@@ -194,17 +197,15 @@ def _train(data: str, out: str, **options: Any) -> None:
     fit(build(spec), data, out, recipe)
 
 
-def _search(data: str, out: str, preset: str | None, tuner: str, max_trials: Any, max_minutes: Any, shares: Any,
-            **options: Any) -> None:  # fmt: skip
+def _search(data: str, out: str, preset: str | None, width: Any, **options: Any) -> None:
     from keras_unetpp.search import Budget, search
     from keras_unetpp.spec import Spec
 
     limits = {name: options.pop(name) for name in list(options) if name.startswith("budget_")}
     budget = Budget(**{name.removeprefix("budget_"): value for name, value in limits.items()})
-    spec = None if preset is None else Spec.preset(preset)
-    given = {name: value for name, value in options.items() if name != "width" or value is not None}
-    print(search(data, out, budget, tuner=tuner, max_trials=max_trials, max_minutes=max_minutes, shares=shares,
-                 spec=spec, **given))  # fmt: skip
+    if width is not None:
+        options["width"] = width
+    print(search(data, out, budget, spec=None if preset is None else Spec.preset(preset), **options))
 
 
 def _predict(source: str, out: str, model: str, level: Any, **options: Any) -> None:
