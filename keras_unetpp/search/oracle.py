@@ -80,7 +80,7 @@ class Durable(_Base):
 
     def finished(self) -> bool:
         """Whether every worker that is alive has been told that there is nothing left to do."""
-        living = [one for one in self.heard if not self._silent(one)]
+        living = [one for one in list(self.heard) if not self._silent(one)]
         return bool(self.told) and all(one in self.told for one in living) and not self._running()
 
     def save(self) -> None:
@@ -132,7 +132,7 @@ class Durable(_Base):
         return last is None or time.monotonic() - last > self.silence
 
     def _running(self) -> bool:
-        return any(not self._silent(one) for one in self.ongoing_trials)
+        return any(not self._silent(one) for one in list(self.ongoing_trials))
 
     def _no_trial(self, status: str) -> Any:
         from keras_tuner.engine.trial import Trial

@@ -159,7 +159,7 @@ class Space:
 
 def word(value: Any) -> str:
     """A value as the text that tuners and command lines know it by."""
-    return json.dumps(value).strip('"')
+    return "none" if value is None else json.dumps(value).strip('"')
 
 
 def describe(budget: Budget, values: Mapping[str, Any], spec: Spec | None, recipe: Recipe | None,

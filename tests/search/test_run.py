@@ -144,6 +144,26 @@ def test_a_trial_that_another_worker_took_over_is_left_alone(tmp_path, monkeypat
             check()
 
 
+def test_a_budget_of_latency_is_decided_by_measuring_and_only_once(disk_folder, tmp_path, monkeypatch, untrained):
+    measured = []
+
+    def measure(spec, sides):
+        measured.append(spec)
+        assert sides == (48, 48)
+        return 2.0 * spec.filters[0] + spec.depth
+
+    monkeypatch.setattr("keras_unetpp.search.latency.measure", measure)
+    settings = {**ONE, "depth": [1, 3], "shares": 3, "norm": ["none", "batch"]}
+    result = kup.search(disk_folder, tmp_path, kup.Budget(latency=11.0, size=48), **settings)
+    assert len(result.outcomes) == 12
+    assert max(2.0 * one.spec.filters[0] + one.spec.depth for one in result.outcomes) <= 11.0
+    assert {one.spec.filters[0] for one in result.outcomes if one.spec.depth == 1} == {5, 4, 2}
+    assert len(measured) == len(set(measured))
+    before = len(measured)
+    kup.search(disk_folder, tmp_path, kup.Budget(latency=11.0, size=48), **settings)
+    assert len(measured) == before
+
+
 def test_measured_latency_is_kept(tmp_path):
     latency = runs.Latency(kup.Budget(latency=1e4, size=16), tmp_path / "latency.json")
     spec = kup.Spec(depth=1, width=2)
