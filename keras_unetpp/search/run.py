@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,9 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
         read_folder(data, ndim=len(wanted.spec["input_shape"]) - 1)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     oracle = make_oracle(tuner, max_trials, wanted.recipe.epochs, wanted.recipe.seed)
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # KerasTuner prints what it sends
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+        # KerasTuner prints what it sends, and its Gaussian process warns at each fit.
+        warnings.filterwarnings("ignore", module=r"(sklearn|keras_tuner)\.")
         chief: Any = Chief(oracle, own) if own.worker else oracle
         space = _space(root, wanted, tuner, own.worker)
         hypermodel = UNetPPHyperModel(space)
@@ -118,10 +121,12 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool) -> Space:
     settings = {**wanted.settings(), "tuner": tuner if isinstance(tuner, str) else type(tuner).__mro__[2].__name__}
     if path.is_file():
         before = json.loads(path.read_text(encoding="utf-8"))
-        for name, value in json.loads(json.dumps(settings)).items():
-            if before.get(name) != value:
+        earlier, now = _flat(before), _flat(json.loads(json.dumps(settings)))
+        for name in {**now, **earlier}:
+            if name != "offers" and earlier.get(name) != now.get(name):
                 raise InputError(
-                    f"{root} holds a search with other settings: {name} was {before.get(name)}. Received: {value}."
+                    f"{root} holds a search with other settings: {name} was {earlier.get(name)}. Received:"
+                    f" {now.get(name)}."
                     " Resume with the same settings, or choose another folder."
                 )
         return Space.from_dict(before)
@@ -131,6 +136,12 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool) -> Space:
     wanted.offers.update(offers(wanted, measure))
     write_text(path, json.dumps({**wanted.to_dict(), **settings}, indent=1) + "\n")
     return wanted
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by names such as `budget.params`."""
+    parts = {name: value if isinstance(value, dict) else {"": value} for name, value in settings.items()}
+    return {f"{name}.{own}".strip("."): value for name, part in parts.items() for own, value in part.items()}
 
 
 def _load(oracle: Any, root: Path, hypermodel: Any, own: Role, worker_timeout: float) -> None:

@@ -39,6 +39,20 @@ def test_no_candidate_is_tried_twice_and_a_small_space_is_tried_out(fake, tmp_pa
     assert len(proposals) == len(one.space)
 
 
+def test_what_the_gaussian_process_proposes_keeps_the_budget_and_is_new(fake, tmp_path):
+    import keras_tuner
+
+    own = keras_tuner.oracles.BayesianOptimizationOracle(
+        keras_tuner.Objective("val_iou", "max"), max_trials=5, num_initial_points=3, seed=1
+    )
+    one = fake(tmp_path, own)
+    assert any(branch.conditions for branch in one.space.branches())
+    work(one.oracle, "tuner0", one.run)
+    proposals = [one.hypermodel.proposal(trial.hyperparameters) for trial in one.oracle.trials.values()]
+    assert len(set(proposals)) == len(proposals) == 5
+    assert all(one.space.budget.fits(proposal.spec) for proposal in proposals)
+
+
 class Killed(BaseException):
     """Stands for a process that ends at once."""
 

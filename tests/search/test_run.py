@@ -109,10 +109,14 @@ def test_other_settings_in_the_same_folder_are_refused_more_trials_are_not(disk_
     assert len(kup.search(disk_folder, tmp_path, BUDGET, max_trials=1, **settings).outcomes) == 1
     assert len(kup.search(disk_folder, tmp_path, BUDGET, max_trials=2, **settings).outcomes) == 2
     assert untrained == ["0", "1"]
-    with pytest.raises(InputError, match=r"holds a search with other settings: budget was .*Received: .*4000"):
+    with pytest.raises(
+        InputError, match=r"holds a search with other settings: budget\.params was 3000\. Received: 4000"
+    ):
         kup.search(disk_folder, tmp_path, kup.Budget(params=4000), **settings)
-    with pytest.raises(InputError, match=r"axes was .*Received"):
+    with pytest.raises(InputError, match=r"axes\.depth was \[1\]\. Received: \[2\]"):
         kup.search(disk_folder, tmp_path, BUDGET, **{**settings, "depth": [2]})
+    with pytest.raises(InputError, match=r"axes\.norm was None\. Received: \['batch', 'none'\]"):
+        kup.search(disk_folder, tmp_path, BUDGET, **{**settings, "norm": ["batch", "none"]})
     with pytest.raises(InputError, match="tuner was grid"):
         kup.search(disk_folder, tmp_path, BUDGET, **{**settings, "tuner": "random"})
 
