@@ -77,7 +77,7 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
     if isinstance(data, (str, Path)):
         from keras_unetpp.training.folders import read_folder
 
-        read_folder(data, ndim=len(wanted.spec["input_shape"]) - 1)
+        read_folder(data, ndim=Spec(wanted.spec["input_shape"], depth=1).rank)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     oracle = make_oracle(tuner, max_trials, wanted.recipe.epochs, wanted.recipe.seed)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
@@ -126,8 +126,7 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool) -> Space:
             if name != "offers" and earlier.get(name) != now.get(name):
                 raise InputError(
                     f"{root} holds a search with other settings: {name} was {earlier.get(name)}. Received:"
-                    f" {now.get(name)}."
-                    " Resume with the same settings, or choose another folder."
+                    f" {now.get(name)}. Resume with the same settings, or choose another folder."
                 )
         return Space.from_dict(before)
     if worker:

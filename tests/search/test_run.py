@@ -183,6 +183,7 @@ def test_measured_latency_is_kept(tmp_path):
         ({"max_minutes": -1}, r"max_minutes must be a positive number\. Received: -1"),
         ({"repeat": -1}, r"repeat must be a whole number"),
         ({"tuner": "hyperband", "epochs": [1, 2]}, "Hyperband chooses the epochs itself"),
+        ({"input_shape": 64}, r"Spec\.input_shape must be a tuple or list\. Received: 64"),
         ({"depht": [1, 2]}, r"Did you mean 'depth'\?"),
     ],
 )
