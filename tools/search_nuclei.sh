@@ -6,6 +6,6 @@ set -eu
 data=$1
 recipe="--normalization standardize --epochs 6 --val-every 3 --crop 128 --batch-size 8 --crops-per-epoch 120 --learning-rate 0.003"
 keras-unetpp search --data "$data" --out runs/search-nuclei --max-params 500000 --depth 3,4,5 --topology unet++,unet+ \
-    --up transpose,nearest --max-trials 14 --max-minutes 30 $recipe
+    --up transpose,nearest --max-trials 18 --max-minutes 30 $recipe
 keras-unetpp search --data "$data" --out runs/search-nuclei-fixed --max-params 500000 --depth 4 --shares 1 \
     --max-trials 1 $recipe

@@ -74,7 +74,7 @@ def test_failed_trials_have_their_reason_and_end_nothing(disk_folder, tmp_path, 
     def fail(*arguments, **options):
         raise MemoryError("no room for a tensor")
 
-    monkeypatch.setattr(trials, "fit", fail)
+    monkeypatch.setattr(trials, "build", fail)
     result = kup.search(disk_folder, tmp_path / "search", BUDGET, max_trials=5, **{**ONE, "shares": 3})
     assert [one.failed for one in result.outcomes] == ["MemoryError: no room for a tensor"] * 5
     assert "trial 3 failed: MemoryError: no room" in str(result)
@@ -128,7 +128,7 @@ def test_a_process_that_dies_again_and_again_gives_its_trial_up(disk_folder, tmp
     def die(*arguments, **options):
         raise Killed
 
-    monkeypatch.setattr(trials, "fit", die)
+    monkeypatch.setattr(trials, "build", die)
     for _ in range(trials.ATTEMPTS):
         with pytest.raises(Killed):
             kup.search(disk_folder, tmp_path, BUDGET, max_trials=1, **ONE)
