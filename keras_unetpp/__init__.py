@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from keras_unetpp.graph.model import UNetPP
     from keras_unetpp.inference import Predictor, segment
     from keras_unetpp.pruning import choose, levels, prune
+    from keras_unetpp.search import search
+    from keras_unetpp.search.budget import Budget
+    from keras_unetpp.search.hypermodel import UNetPPHyperModel
+    from keras_unetpp.search.result import SearchResult
     from keras_unetpp.spec import Spec, cost
     from keras_unetpp.training import losses, metrics
     from keras_unetpp.training.data import read_folder
@@ -32,12 +36,15 @@ __version__ = "0.1.0"
 _HOME = {
     "Artefact": "artefacts",
     "GradualUnfreezing": "training.finetune",
+    "Budget": "search.budget",
     "InputError": "errors",
     "Predictor": "inference",
     "Recipe": "training.recipe",
+    "SearchResult": "search.result",
     "Spec": "spec",
     "UNetPP": "graph.model",
     "backbones": "graph.backbones",
+    "UNetPPHyperModel": "search.hypermodel",
     "build": "graph.build",
     "choose": "pruning",
     "cost": "spec",
@@ -58,6 +65,7 @@ _MODULES = {
     "interop": "interop",
     "losses": "training.losses",
     "metrics": "training.metrics",
+    "search": "search",
     "zoo": "zoo",
 }
 

@@ -61,6 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     _network_options(train)
     _recipe_options(train)
 
+    search = _command(commands, "search", "--data DIR --out DIR --max-params N", _search,
+                      "search depth and width under a budget, or go on with a stopped search")  # fmt: skip
+    search.add_argument("--data", required=True, help="folder with images/ and masks/, and index.csv if wanted")
+    search.add_argument("--out", required=True, help="folder of the search")
+    _search_options(search)
+    _network_options(search)
+    _recipe_options(search)
+
     predict = _command(commands, "predict", "IN OUT", _predict, "segment an image or a folder of images of any size")
     predict.add_argument("source", metavar="IN", help="image, or folder of images")
     predict.add_argument("out", metavar="OUT", help="folder for masks and overlays")
@@ -146,6 +154,27 @@ def _network_options(parser: argparse.ArgumentParser) -> None:
         _option(group, name, item.metadata)
 
 
+def _search_options(parser: argparse.ArgumentParser) -> None:
+    from keras_unetpp.search.budget import Budget
+
+    group = parser.add_argument_group("budget, one limit at least")
+    for item in dataclasses.fields(Budget):
+        name = item.name if item.name == "size" else f"max-{item.name.replace('_', '-')}"
+        group.add_argument(
+            f"--{name}", dest=f"budget_{item.name}", type=_value, metavar="X", help=item.metadata["help"]
+        )
+    group = parser.add_argument_group(
+        "search", "Fields of network and training below: one value holds for all trials, several (1,2,3) are searched."
+    )
+    group.add_argument("--tuner", default="random", help="random, bayesian, hyperband or grid (default random)")
+    group.add_argument("--max-trials", type=_value, default=20, help="trials in all (default 20)")
+    group.add_argument("--max-minutes", type=_value, help="no trial begins later than this")
+    group.add_argument("--worker-timeout", type=_value, default=60.0,
+                       help="seconds of silence before another worker takes a trial over (default 60)")  # fmt: skip
+    group.add_argument("--shares", type=_value, default=4, help="widths on offer for each structure (default 4)")
+    group.add_argument("--repeat", type=_value, default=5, help="timed runs of each trained level (default 5)")
+
+
 def _recipe_options(parser: argparse.ArgumentParser) -> None:
     from keras_unetpp.training.recipe import Recipe
 
@@ -196,6 +225,17 @@ def _train(data: str, out: str, **options: Any) -> None:
 
     keras.utils.set_random_seed(recipe.seed)
     fit(build(spec), data, out, recipe)
+
+
+def _search(data: str, out: str, preset: str | None, width: Any, **options: Any) -> None:
+    from keras_unetpp.search import Budget, search
+    from keras_unetpp.spec import Spec
+
+    limits = {name: options.pop(name) for name in list(options) if name.startswith("budget_")}
+    budget = Budget(**{name.removeprefix("budget_"): value for name, value in limits.items()})
+    if width is not None:
+        options["width"] = width
+    print(search(data, out, budget, spec=None if preset is None else Spec.preset(preset), **options))
 
 
 def _predict(source: str, out: str, model: str, level: Any, **options: Any) -> None:

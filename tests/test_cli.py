@@ -163,3 +163,20 @@ def test_an_interrupt_is_130(monkeypatch, capsys):
     monkeypatch.setattr("keras_unetpp.cli._levels", interrupted)
     assert main(["levels"]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_search_takes_limits_and_lists_and_tells_the_smallest_budget(capsys, disk_folder, tmp_path, monkeypatch):
+    options = ["search", "--data", disk_folder, "--out", tmp_path / "out"]
+    assert "params=643 (received 10)" in refused(capsys, *options, "--max-params", "10")
+    assert "needs a budget" in refused(capsys, *options)
+    seen = {}
+    monkeypatch.setattr("keras_unetpp.search.search", lambda *given, **named: seen.update(given=given, **named))
+    words = "--max-params 9000 --max-latency 2.5 --size 48,64 --depth 1,2 --norm batch --epochs 3 --tuner grid"
+    assert main([*map(str, options), *words.split()]) == 0
+    assert seen["given"][2].to_dict() == {
+        **dict.fromkeys(("macs", "weight_bytes", "tflite_bytes", "activation_bytes")),
+        **{"params": 9000, "latency": 2.5, "size": [48, 64]},
+    }
+    assert {name: seen[name] for name in ("depth", "norm", "epochs", "tuner")} == {
+        **{"depth": (1, 2), "norm": "batch", "epochs": 3, "tuner": "grid"}
+    }

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_unetpp.artefacts.runtime import Opened, as_dtype, require
+from keras_unetpp.artefacts.runtime import Opened, as_dtype
 from keras_unetpp.errors import InputError
+from keras_unetpp.requirements import require
 
 
 def open(path: str | os.PathLike[str], threads: int | None = None) -> Opened:

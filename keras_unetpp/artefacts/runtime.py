@@ -1,12 +1,9 @@
 """What the runtimes of all formats have in common."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
-
-from keras_unetpp.errors import InputError
 
 SIGNATURE, SPEC, LABELS = "signature", "spec", "labels"
 """Texts that a file holds about itself."""
@@ -20,13 +17,6 @@ class Opened(NamedTuple):
 
     functions: Functions
     texts: dict[str, str]
-
-
-def require(extra: str, *modules: str) -> None:
-    """Raise `InputError` naming the extra to install unless all of the modules can be imported."""
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise InputError(f"This needs {' and '.join(missing)}. Install: pip install 'keras-unetpp[{extra}]'.")
 
 
 def as_dtype(images: np.ndarray, dtype: type) -> np.ndarray:

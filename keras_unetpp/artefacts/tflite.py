@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_unetpp.artefacts.runtime import Functions, Opened, as_dtype, require
+from keras_unetpp.artefacts.runtime import Functions, Opened, as_dtype
 from keras_unetpp.errors import InputError
+from keras_unetpp.requirements import require
 
 FILES = {"signature": "signature.json", "spec": "spec.json", "labels": "labels.txt"}
 """Text that a file holds about itself -> its name in the archive behind the model."""

@@ -32,7 +32,7 @@ LOSSES: dict[str, type[losses.SegmentationLoss]] = {
 
 def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, recipe: Recipe | None = None, *,
         resume: bool = True, progress: bool = True, callbacks: Sequence[keras.callbacks.Callback] = (),
-        **fields: Any) -> list[Row]:  # fmt: skip
+        until: int | None = None, **fields: Any) -> list[Row]:  # fmt: skip
     """Train a model on random crops, validate it on whole images, and keep everything in a folder.
 
     All files are checked before training starts. A run that was stopped or killed goes on after its last finished
@@ -46,6 +46,8 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
         resume: go on with the run in `out`, if there is one; else such a folder is an error.
         progress: show progress on the terminal.
         callbacks: more Keras callbacks.
+        until: stop after this epoch, validated; the same call with a later one goes on. The schedule stays that of
+            `Recipe.epochs`. Default: all epochs.
         fields: single fields of Recipe, by name.
 
     Returns:
@@ -83,13 +85,14 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
     )
     prepare(model, settings, len(crops))
     first = run.restore(model, len(crops))
-    watch = _Epochs(run, settings, crops, validation)
+    last = settings.epochs if until is None else min(until, settings.epochs)
+    watch = _Epochs(run, settings, crops, validation, last)
     extra = [keras.callbacks.TensorBoard(run.folder / "tensorboard")] if importlib.util.find_spec("tensorboard") else []
     shown = [Display(settings.epochs, len(crops), run.folder)] if progress else []
-    if first < settings.epochs and not watch.exhausted():
+    if first < last and not watch.exhausted():
         model.fit(
             crops,
-            epochs=settings.epochs,
+            epochs=last,
             initial_epoch=first,
             shuffle=False,
             verbose=0,
@@ -132,9 +135,9 @@ def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
 class _Epochs(keras.callbacks.Callback):
     """Before each epoch: choose its crops. After it: validate, write down, stop if it should."""
 
-    def __init__(self, run: Run, recipe: Recipe, crops: Crops, validation: list[Sample]) -> None:
+    def __init__(self, run: Run, recipe: Recipe, crops: Crops, validation: list[Sample], last: int) -> None:
         super().__init__()
-        self.run, self.recipe, self.crops, self.validation = run, recipe, crops, validation
+        self.run, self.recipe, self.crops, self.validation, self.last = run, recipe, crops, validation, last
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras calls `Crops.on_epoch_end` once more than there are epochs, so the epoch is set, not counted."""
@@ -149,7 +152,7 @@ class _Epochs(keras.callbacks.Callback):
                 f" from {self.run.last} after that."
             )
         done = epoch + 1
-        if done % self.recipe.val_every == 0 or done == self.recipe.epochs:
+        if done % self.recipe.val_every == 0 or done == self.last:
             values.update(self._validate())
         self.run.record(self.model, {"epoch": done, **{name: float(value) for name, value in values.items()}})
         if self.exhausted():

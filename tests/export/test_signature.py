@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_unetpp.artefacts.runtime import require
 from keras_unetpp.errors import InputError
 from keras_unetpp.export.rebuild import network
 from keras_unetpp.export.signature import check_labels, functions, reflected, signature
 from keras_unetpp.graph.build import build
 from keras_unetpp.inference import segment
 from keras_unetpp.pruning import prune
+from keras_unetpp.requirements import require
 
 
 def trained(**fields):

@@ -180,3 +180,15 @@ def test_run_reads_back_what_it_wrote(tmp_path):
     assert run.best_row() is None
     assert run.stale() == 0
     assert os.listdir(tmp_path) == []
+
+
+def test_a_run_may_stop_early_and_go_on_with_the_same_schedule(disk_folder, tmp_path):
+    settings = {"epochs": 3, "val_every": 3, "progress": False, **TINY}
+    straight = fit(tiny(depth=1), disk_folder, tmp_path / "straight", **settings)
+    first = fit(tiny(depth=1), disk_folder, tmp_path / "run", until=1, **settings)
+    assert [row["epoch"] for row in first] == [1]
+    assert "val_L1_iou" in first[0]
+    assert fit(tiny(depth=1), disk_folder, tmp_path / "run", until=1, **settings) == first
+    second = fit(tiny(depth=1), disk_folder, tmp_path / "run", until=9, **settings)
+    assert [row["epoch"] for row in second] == [1, 2, 3]
+    assert second[-1]["loss"] == pytest.approx(straight[-1]["loss"], rel=2e-3)

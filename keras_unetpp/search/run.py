@@ -1,0 +1,205 @@
+"""The search itself: a space under a budget, a tuner, trials, a result; all of it in one folder.
+
+space.json     what is searched: settings, and the widths on offer
+latency.json   latencies measured to decide that, if the budget has one
+tuner/         KerasTuner's own files
+trials/ID/     one trial each; see `keras_unetpp.search.trial`
+result/        the result, which stands by itself: result.json, pareto.txt, pareto.png, weights/
+"""
+
+import contextlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from keras_unetpp.errors import InputError
+from keras_unetpp.files import write_text
+from keras_unetpp.requirements import require
+from keras_unetpp.search.budget import LATENCY, Budget
+from keras_unetpp.search.display import Display
+from keras_unetpp.search.hypermodel import UNetPPHyperModel
+from keras_unetpp.search.latency import Latency
+from keras_unetpp.search.oracle import PROJECT, make_oracle
+from keras_unetpp.search.outcome import OUTCOME, Outcome
+from keras_unetpp.search.result import SearchResult, collect
+from keras_unetpp.search.space import Space, describe, offers
+from keras_unetpp.search.workers import Chief, Role, role, serve, work
+from keras_unetpp.spec.fields import Spec
+from keras_unetpp.training.recipe import Recipe
+
+SPACE, TRIALS, RESULT = "space.json", "trials", "result"
+
+
+def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random", max_trials: int = 20,
+           max_minutes: float | None = None, spec: Spec | None = None, recipe: Recipe | None = None,
+           shares: int = 4, repeat: int = 5, worker_timeout: float = 60.0, progress: bool = True,
+           **fields: Any) -> SearchResult:  # fmt: skip
+    """Search depth and width, and whatever else is given a list of values, under a budget that no trial breaks.
+
+    Each trial trains one deeply supervised network by the package's own `fit` and scores all its levels. Stopped or
+    killed, the same call goes on: finished trials stay, unfinished ones go on after their last finished epoch. On
+    several machines that share the folder, KerasTuner's environment variables say who is chief; see `docs/search.md`.
+
+    Args:
+        data: a folder as `read_folder` takes it, or its samples.
+        out: the folder of the search.
+        budget: what every network keeps; decided by closed form before anything is built, latency by measuring.
+        tuner: "random", "bayesian", "hyperband", "grid", or a `keras_tuner.Oracle` that maximises `val_iou`.
+        max_trials: trials in all; a resumed search may be given more. Hyperband has as many as its brackets need.
+        max_minutes: no trial begins later than this after the call; those under way are finished.
+        spec: values of the fields of Spec that are not searched.
+        recipe: the same for the training; its `seed` is that of the search too.
+        shares: widths on offer for each structure: the widest that fits, then each 1/sqrt(2) of the one before.
+        repeat: timed runs of each trained level; 0 measures no latency.
+        worker_timeout: seconds of silence after which another worker goes on with a worker's trial.
+        progress: tell trials done, the best so far and time left.
+        fields: fields of Spec and Recipe, by name: one value for all trials, or a list to search. `depth` is searched
+            over 2..5 unless given; `width` may be given a list to choose from.
+
+    Returns:
+        All levels of all trials. A worker returns what there is when it ends.
+
+    Raises:
+        InputError: settings that cannot work; no network in the budget, naming the smallest that would do; another
+            search in the folder; a missing package.
+        OSError: the folder cannot be written.
+    """
+    require("search", "keras_tuner", "tensorboard")
+    _check_numbers(max_trials, max_minutes, repeat, worker_timeout)
+    own, root = role(), Path(out)
+    wanted = Space(**describe(budget, fields, spec, recipe, shares))
+    if tuner == "hyperband" and "epochs" in wanted.axes:
+        raise InputError("Hyperband chooses the epochs itself. Give epochs one value: that of the longest training.")
+    if isinstance(data, (str, Path)):
+        from keras_unetpp.training.folders import read_folder
+
+        read_folder(data, ndim=Spec(wanted.spec["input_shape"], depth=1).rank)
+    deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    oracle = make_oracle(tuner, max_trials, wanted.recipe.epochs, wanted.recipe.seed)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+        # KerasTuner prints what it sends, and its Gaussian process warns at each fit.
+        warnings.filterwarnings("ignore", module=r"(sklearn|keras_tuner)\.")
+        chief: Any = Chief(oracle, own) if own.worker else oracle
+        space = _space(root, wanted, tuner, own.worker)
+        hypermodel = UNetPPHyperModel(space)
+        run = _runner(root / TRIALS, hypermodel, data, repeat, progress, chief if own.worker else None)
+        if own.worker:
+            work(chief, own.tuner_id, run)
+            return collect(root / TRIALS, budget)
+        total = None if oracle.max_trials is None else min(oracle.max_trials, len(space))
+        display = Display(root / TRIALS, total, deadline, progress)
+        oracle.on_begin, oracle.on_end, oracle.deadline = display.on_begin, display.on_end, deadline
+        _load(oracle, root, hypermodel, own, worker_timeout)
+        display.start(len(space), len(oracle.end_order))
+        try:
+            if own.chief:
+                serve(oracle, own.address)
+            else:
+                work(oracle, own.tuner_id, run)
+        finally:
+            result = _finish(root, budget)
+    return result
+
+
+def _check_numbers(max_trials: int, max_minutes: float | None, repeat: int, worker_timeout: float) -> None:
+    if type(max_trials) is not int or max_trials < 1:
+        raise InputError(f"max_trials must be a whole number of at least 1. Received: {max_trials!r}.")
+    if type(repeat) is not int or repeat < 0:
+        raise InputError(f"repeat must be a whole number of at least 0. Received: {repeat!r}.")
+    for name, value in (("max_minutes", max_minutes), ("worker_timeout", worker_timeout)):
+        if value is not None and (type(value) not in (int, float) or not value > 0):
+            raise InputError(f"{name} must be a positive number. Received: {value!r}.")
+
+
+def _space(root: Path, wanted: Space, tuner: Any, worker: bool) -> Space:
+    """The space of the folder: the one that a search there has, or a new one, which it then has."""
+    path = root / SPACE
+    settings = {**wanted.settings(), "tuner": tuner if isinstance(tuner, str) else type(tuner).__mro__[2].__name__}
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        earlier, now = _flat(before), _flat(json.loads(json.dumps(settings)))
+        for name in {**now, **earlier}:
+            if name != "offers" and earlier.get(name) != now.get(name):
+                raise InputError(
+                    f"{root} holds a search with other settings: {name} was {earlier.get(name)}. Received:"
+                    f" {now.get(name)}. Resume with the same settings, or choose another folder."
+                )
+        return Space.from_dict(before)
+    if worker:
+        raise InputError(f"There is no {path}. Chief and workers must share the folder of the search.")
+    measure = Latency(wanted.budget, root / "latency.json") if LATENCY in wanted.budget.limits() else None
+    wanted.offers.update(offers(wanted, measure))
+    write_text(path, json.dumps({**wanted.to_dict(), **settings}, indent=1) + "\n")
+    return wanted
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings by names such as `budget.params`."""
+    parts = {name: value if isinstance(value, dict) else {"": value} for name, value in settings.items()}
+    return {f"{name}.{own}".strip("."): value for name, part in parts.items() for own, value in part.items()}
+
+
+def _load(oracle: Any, root: Path, hypermodel: Any, own: Role, worker_timeout: float) -> None:
+    """Give the oracle its folder and space, or bring it to where the search in the folder was."""
+    oracle.silence = worker_timeout if own.chief else 0.0
+    oracle._set_project_dir(str(root), PROJECT)
+    if Path(oracle._get_oracle_fname()).is_file():
+        oracle.reload()
+        return
+    space = oracle.get_space()
+    hypermodel.declare_hyperparameters(space)
+    oracle.update_space(space)
+    oracle.save()
+
+
+def _runner(trials: Path, hypermodel: Any, data: Any, repeat: int, progress: bool,
+            chief: Chief | None) -> Callable[[Any], Outcome | None]:  # fmt: skip
+    """What runs a trial: a failure becomes an outcome with a reason, except what would fail all others too."""
+    from keras_unetpp.search.trial import Abandoned, run_trial
+
+    def run(trial: Any) -> Outcome | None:
+        values = trial.hyperparameters.values
+        proposal = hypermodel.proposal(trial.hyperparameters)
+        until = int(values.get("tuner/epochs", proposal.recipe.epochs))
+        earlier = values.get("tuner/trial_id")
+        folder = trials / trial.trial_id
+        try:
+            return run_trial(
+                folder,
+                proposal,
+                data,
+                until,
+                hypermodel.space.budget.sides(proposal.spec),
+                earlier=None if earlier is None else trials / earlier,
+                repeat=repeat,
+                progress=progress,
+                beat=lambda: None if chief is None else chief.beat(trial.trial_id),
+            )
+        except Abandoned:
+            return None
+        except OSError:
+            raise
+        except Exception as error:  # NaN, memory, an operation the machine lacks: the next trial may do better
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+            outcome = Outcome(trial.trial_id, proposal.spec, proposal.recipe, until, failed=reason)
+            write_text(folder / OUTCOME, outcome.to_json())
+            return outcome
+
+    return run
+
+
+def _finish(root: Path, budget: Budget) -> SearchResult:
+    """Write the result of the trials that are finished."""
+    from importlib.util import find_spec
+
+    result = collect(root / TRIALS, budget)
+    folder = root / RESULT
+    result.save(folder)
+    write_text(folder / "pareto.txt", f"{result}\n")
+    if result.candidates and find_spec("matplotlib"):
+        result.plot(folder / "pareto.png")
+    return result

@@ -1,0 +1,151 @@
+"""One trial: a deeply supervised network trained in a folder of its own, and all its levels scored.
+
+run.json, log.csv, last.keras, best.keras, tensorboard/   see `keras_unetpp.training.run`
+attempts.json         how often the training was begun since its last finished epoch
+owner                 who trains it now
+outcome.json          the scores of the levels, or why there are none
+weights.safetensors   of the best epoch
+"""
+
+import json
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_unetpp import weights
+from keras_unetpp.errors import InputError
+from keras_unetpp.files import write_text
+from keras_unetpp.graph.build import build
+from keras_unetpp.pruning import levels
+from keras_unetpp.search.outcome import OUTCOME, WEIGHTS, Outcome, Scored
+from keras_unetpp.search.space import Proposal
+from keras_unetpp.training.fit import fit
+from keras_unetpp.training.run import Row, quality
+
+ATTEMPTS = 3
+"""A training that was killed so often within one epoch is given up: most likely memory ran out."""
+
+BEAT = 5.0
+"""Seconds between a worker's signs of life."""
+
+
+class Abandoned(Exception):
+    """Another worker has taken the trial over, since this one was silent for too long."""
+
+
+def run_trial(folder: Path, proposal: Proposal, data: Any, until: int, sides: tuple[int, ...], *,
+              earlier: Path | None = None, repeat: int = 5, progress: bool = False,
+              beat: Callable[[], None] = lambda: None) -> Outcome:  # fmt: skip
+    """Train a network, or go on with it, and score all its levels.
+
+    Args:
+        folder: of the trial.
+        proposal: what to train and how.
+        data: as `fit` takes it.
+        until: the last epoch.
+        sides: of the image on which the levels are timed, in pixels.
+        earlier: folder of a trial with the same proposal, to go on from.
+        repeat: timed runs of each level; 0 times nothing.
+        progress: show the training's progress.
+        beat: called every few seconds while this runs.
+
+    Raises:
+        InputError: the loss became NaN, or the process died several times within one epoch.
+        Abandoned: another worker goes on with the trial.
+        OSError: the folder cannot be written.
+        Exception: whatever else training raises, for example when memory runs out.
+    """
+    known = Outcome.read(folder)
+    if known is not None and known.epochs == until:
+        return known
+    if earlier is not None and not (folder / "last.keras").exists():
+        _go_on_from(earlier, folder)
+    start = time.perf_counter()
+    with _owned(folder, beat) as check:
+        _count_attempt(folder)
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(proposal.recipe.seed)
+        model = build(proposal.spec)
+        guard = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: check())
+        rows = fit(model, data, folder, proposal.recipe, until=until, progress=progress, callbacks=[guard])
+        best = max(rows, key=quality)
+        trained: Any = keras.saving.load_model(folder / "best.keras")
+        check()
+        weights.save(trained, folder / WEIGHTS)
+        scored = _score(trained, best, sides, repeat)
+        spent = time.perf_counter() - start
+        outcome = Outcome(folder.name, proposal.spec, proposal.recipe, until, int(best["epoch"]), scored, seconds=spent)
+        write_text(folder / OUTCOME, outcome.to_json())
+        (folder / "attempts.json").unlink(missing_ok=True)
+    return outcome
+
+
+def _score(model: Any, best: Row, sides: tuple[int, ...], repeat: int) -> tuple[Scored, ...]:
+    table: Any = levels(model, size=sides, repeat=repeat)
+    rows = {row.level: row for row in table}
+    return tuple(
+        Scored(level, best[f"val_L{level}_iou"], best[f"val_L{level}_dice"], rows[level].latency)
+        for level in model.spec.levels
+    )
+
+
+def _go_on_from(earlier: Path, folder: Path) -> None:
+    """Copy another trial's training; the copy is whole before it has its place."""
+    if not (earlier / "last.keras").is_file():
+        raise InputError(f"{earlier} holds no training to go on from. Has the folder of the search been tidied up?")
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    mine = (OUTCOME, WEIGHTS, "owner", "attempts.json")
+    shutil.copytree(earlier, temporary, ignore=shutil.ignore_patterns(*mine))
+    if folder.exists():
+        shutil.rmtree(folder)
+    temporary.rename(folder)
+
+
+def _count_attempt(folder: Path) -> None:
+    """Give a training up that dies again and again before it finishes one more epoch."""
+    path, last = folder / "attempts.json", folder / "last.keras"
+    stamp = last.stat().st_mtime_ns if last.exists() else 0
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    count = before.get("count", 0) + 1 if before.get("stamp") == stamp else 1
+    if count > ATTEMPTS:
+        raise InputError(
+            f"The process died {ATTEMPTS} times within one epoch; most likely memory ran out. Search smaller networks,"
+            " or lower batch_size or crop."
+        )
+    write_text(path, json.dumps({"stamp": stamp, "count": count}))
+
+
+@contextmanager
+def _owned(folder: Path, beat: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Claim a trial and give signs of life; yields what raises `Abandoned` once another worker has claimed it."""
+    token, path = secrets.token_hex(8), folder / "owner"
+    write_text(path, token)
+    over, lost = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(BEAT):
+            beat()
+            if path.read_text(encoding="utf-8") != token:
+                lost.set()
+
+    def check() -> None:
+        if lost.is_set():
+            raise Abandoned(folder.name)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield check
+    except KeyboardInterrupt:
+        (folder / "attempts.json").unlink(missing_ok=True)
+        raise
+    finally:
+        over.set()
+        thread.join()
