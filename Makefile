@@ -1,6 +1,7 @@
 # Everything runs in a virtual environment that is made on first use; `make clean` removes it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+WORKERS := -n 2 --dist worksteal
 MEDIAPIPE := .venv-mediapipe/bin
 
 .PHONY: demo test fast mediapipe lint clean
@@ -9,10 +10,10 @@ demo: .venv/demo.stamp  ## segment real microscopy with the trained model from t
 	$(BIN)/python tools/demo.py demo-output
 
 test: lint  ## the gate: style, types, all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(WORKERS)
 
 fast: lint  ## the gate without the slow tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow"
 
 mediapipe:  ## MediaPipe's own image segmenter on an exported file, in an environment of its own
 	test -x $(MEDIAPIPE)/python || $(PYTHON) -m venv .venv-mediapipe

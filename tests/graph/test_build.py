@@ -144,7 +144,7 @@ def test_names_do_not_depend_on_what_was_built_before():
         ({"input_shape": (8, 8, 8, 1)}, "x_0_1_up", {"kernel_size": (2, 2, 2), "strides": (2, 2, 2)}),
         ({"input_shape": (8, 8, 8, 1), "up": "nearest"}, "x_0_1_up", {"size": (2, 2, 2)}),
     ],
-    ids=str,
+    ids=lambda value: str(value).split(" at 0x")[0],
 )
 def test_settings_of_layers(fields, name, settings):
     layer = build(**{"input_shape": (8, 8, 1), "depth": 1, "filters": (2, 4), **fields}).get_layer(name)
