@@ -227,14 +227,12 @@ def _train(data: str, out: str, **options: Any) -> None:
     fit(build(spec), data, out, recipe)
 
 
-def _search(data: str, out: str, preset: str | None, width: Any, **options: Any) -> None:
+def _search(data: str, out: str, preset: str | None, **options: Any) -> None:
     from keras_unetpp.search import Budget, search
     from keras_unetpp.spec import Spec
 
     limits = {name: options.pop(name) for name in list(options) if name.startswith("budget_")}
     budget = Budget(**{name.removeprefix("budget_"): value for name, value in limits.items()})
-    if width is not None:
-        options["width"] = width
     print(search(data, out, budget, spec=None if preset is None else Spec.preset(preset), **options))
 
 

@@ -56,6 +56,7 @@ def measure(model: keras.Model, layers: Sequence[str]) -> tuple[Tap, ...]:
             values=_per_block([sum(math.prod(shapes[layer.name]) for layer in own) for shapes in runs], reduction),
             live=_per_block([_live(own, shapes) for shapes in runs], reduction),
             before=reach[name].before, after=reach[name].after - reduction + 1,
+            layers=len(own),
         ))  # fmt: skip
         start = stop
     return tuple(taps)

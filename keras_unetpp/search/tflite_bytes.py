@@ -45,11 +45,11 @@ def tflite_bytes(spec: Spec) -> int:
 
 @lru_cache(maxsize=1024)
 def _rows(structure: tuple, levels: tuple[int, ...]) -> tuple[int, int, int]:
-    """Rows of all graphs, how many of them are activations, and the bytes that normalisation adds."""
+    """Rows of all graphs, layers of backbones among them, the activations of these, and what normalisation adds."""
     every: list[Level] = [*levels, *([MEAN] if len(levels) > 1 else [])]
     rows = [row for level in every for row in rows_of(structure, level)]
     more = sum(MORE.get(row.kind, 0) for row in rows)
-    return len(rows), sum(row.kind == "activation" for row in rows), more
+    return sum(row.tap.layers if row.tap else 1 for row in rows), sum(row.kind == "activation" for row in rows), more
 
 
 @lru_cache(maxsize=1024)

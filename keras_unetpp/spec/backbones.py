@@ -37,6 +37,7 @@ class Tap(NamedTuple):
         live: most values alive at once, the tap that is read aside, each output freed after its last reader.
         before: pixels of the image that a pixel of the tap sees before its block, along each side.
         after: pixels that it sees after its block.
+        layers: that it adds.
     """
 
     layer: str
@@ -52,6 +53,7 @@ class Tap(NamedTuple):
     live: int
     before: int
     after: int
+    layers: int
 
     @property
     def row(self) -> int:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unetpp.artefacts import runtime
+from keras_unetpp import requirements
 from keras_unetpp.cli import main
 from keras_unetpp.graph.build import build
 
@@ -83,8 +83,8 @@ def test_weights_that_are_not_finite(capsys, models, targets):
 
 @pytest.mark.parametrize(("target", "extra"), [("a.tflite", "mobile"), ("a.onnx", "onnx")])
 def test_a_missing_extra(target, extra, capsys, models, targets, monkeypatch):
-    own = runtime.find_spec
-    monkeypatch.setattr(runtime, "find_spec", lambda name: None if "tensor" not in name else own(name))
+    own = requirements.find_spec
+    monkeypatch.setattr(requirements, "find_spec", lambda name: None if "tensor" not in name else own(name))
     line = refused(capsys, models, targets / target, "--size", 16)
     assert f"Install: pip install 'keras-unetpp[{extra}]'." in line
 

@@ -60,6 +60,7 @@ def test_by_hand():
     # A pixel of `half` is 2 x 2 of the padded image, 4 + 4 values; `wide`, `scaled` are 2 x 2 x 6 each, then 6.
     assert (half.values, half.live) == (4 * 3 + 4 + 4, 4 * 3 + 4)
     assert (quarter.values, quarter.live) == (24 + 24 + 6, 48)
+    assert (half.layers, quarter.layers) == (3, 5)
     # 3 x 3 at stride 2 with a pixel of padding, then 5 x 5 every 2 pixels, then 2 x 2.
     assert (half.before, half.after) == (1, 0)
     assert (quarter.before, quarter.after) == (1 + 4, 4)

@@ -15,6 +15,9 @@ MORE = (
     {"width": 5, "depth": 2, "norm": "instance", "up": "bilinear", "activation": "mish", "classes": 4},
     {"width": 12, "depth": 2, "norm": "layer", "topology": "unet+", "up": "nearest", "dropout": 0.2},
     {"width": 6, "depth": 3, "topology": "unet_e", "decoder_block": "preact", "activation": "softplus"},
+    {"width": 8, "depth": 3, "backbone": "mobilenet_v3_small", "stem": False},
+    {"width": 8, "depth": 3, "backbone": "convnext_tiny"},
+    {"width": 4, "depth": 3, "backbone": "efficientnet_b0", "normalization": "standardize"},
 )
 
 

@@ -152,7 +152,7 @@ def test_facts_of_every_name():
 
 
 def made(name="own", *reductions):
-    taps = tuple(Tap("layer", reduction, *range(2, 13)) for reduction in reductions or (2, 4))
+    taps = tuple(Tap("layer", reduction, *range(2, 14)) for reduction in reductions or (2, 4))
     return Backbone(name, taps, "layer", (0.0,) * 3, (1.0,) * 3, "", "")
 
 

@@ -1,6 +1,5 @@
 """Templates against the originals of `keras.applications`: same function, same weights, steady names, exact sides."""
 
-import gc
 import json
 import subprocess
 import sys
@@ -201,19 +200,7 @@ def test_loads_where_this_package_is_not(tmp_path):
 
 
 def test_a_name_keras_has_not():
-    with pytest.raises(InputError, match=r"Unknown backbone 'vgg116'\. Did you mean 'vgg16'\? Backbones: vgg16, "):
+    with pytest.raises(InputError, match=r"keras\.applications has no 'vgg116'\. It has vgg16, "):
         application("vgg116")
     with pytest.raises(InputError, match=r"keras\.applications has no 'resnet18'\. It has vgg16, .*nasnet_large\.$"):
         application("resnet18")
-
-
-@pytest.mark.slow
-def test_every_row_at_two_sizes():
-    for name in BY_KERAS:
-        model = None
-        keras.backend.clear_session()
-        gc.collect()  # the largest have 348 million weights
-        model = application(name)
-        for sides in ((64, 64), (160, 96)):
-            check_sides(name, model, sides)
-        assert BACKBONES[name].stem == next(layer.name for layer in model.layers if "Conv" in type(layer).__name__)

@@ -18,7 +18,7 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.graph.templates import lite, resnet, torch_weights
 from keras_unetpp.graph.templates.torch_weights import LITE_SOURCES, Source, lite_weights, modules, state_from_torch
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
 CLOSE = 1e-3
 CAT, COFFEE, MISSILE = range(281, 286), (504, 967, 968), 657
