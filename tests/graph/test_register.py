@@ -97,16 +97,16 @@ def test_what_cannot_be_registered(arguments, text):
 def test_pyramid_of_kerashub():
     hub = pytest.importorskip("keras_hub", reason="keras-hub is not installed (extra: hub)")
     backbone = hub.models.ResNetBackbone(
-        input_conv_filters=[8],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
-        stackwise_num_filters=[8, 16],
+        stackwise_num_filters=[64, 128],
         stackwise_num_blocks=[1, 1],
         stackwise_num_strides=[1, 2],
         block_type="basic_block",
         image_shape=(None, None, 3),
     )
     row = kup.register_backbone("hub_tiny", backbone)
-    assert [(tap.reduction, tap.channels) for tap in row.taps] == [(4, 8), (8, 16)]
+    assert [(tap.reduction, tap.channels) for tap in row.taps] == [(4, 64), (8, 128)]
     model = kup.build((32, 32, 3), backbone="hub_tiny", depth=3, width=4, encoder_weights="own")
     assert list(model(np.zeros((1, 32, 32, 3), "float32"))) == ["L1", "L2", "L3"]
 

@@ -173,3 +173,17 @@ def test_values_that_are_no_candidate_are_refused():
     space = Space.create(Budget(params=30_000), {"depth": [1, 2]})
     with pytest.raises(InputError, match="no candidate of the space"):
         space.proposal({"depth": "7"})
+
+
+def test_backbones_are_an_axis_like_any_other():
+    budget = Budget(params=1_500_000, macs=2_000_000_000, size=(256, 256))
+    axes = {"backbone": [None, "efficientnet_lite0", "resnet50"], "depth": [3, 5]}
+    space = Space.create(budget, axes)
+    found = {point[:2] for point in space.offers}
+    assert found == {("3", "none"), ("5", "none"), ("3", "efficientnet_lite0")}
+    for (depth, backbone), widths in space.offers.items():
+        fields = {"depth": int(depth), "backbone": None if backbone == "none" else backbone}
+        costs = [cost(Spec(**fields, width=width), size=(256, 256)) for width in widths.values()]
+        assert all(one.params <= budget.params and one.macs <= budget.macs for one in costs)
+        wider = cost(Spec(**fields, width=max(widths.values()) + 1), size=(256, 256))
+        assert wider.params > budget.params or wider.macs > budget.macs
