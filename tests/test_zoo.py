@@ -108,8 +108,10 @@ def test_a_wheel_carries_the_zoo(tmp_path):
         names = set(archive.namelist())
         archive.extractall(tmp_path / "site")
     assert {f"keras_unetpp_zoo/nuclei_small/{name}" for name in ("spec.json", "weights.safetensors", "card.md")} < names
-    assert {"keras_unetpp/py.typed", "keras_unetpp/graph/build.py", "keras_unetpp_zoo/manifest.json"} < names
-    code = "import keras_unetpp as kup; print(kup.__file__); kup.load('nuclei-small')"
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "keras_unetpp").rglob("*.py")}
+    data = {"keras_unetpp/py.typed", "keras_unetpp/spec/backbone_facts.json", "keras_unetpp_zoo/manifest.json"}
+    assert modules | data < names
+    code = "import keras_unetpp as kup; print(kup.__file__); kup.load('nuclei-small'); kup.Spec(backbone='resnet18')"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
