@@ -16,7 +16,7 @@ from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.heads import select
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.levels import DEFAULT_SIDE, LevelTable, cheapest, default_size, level_costs
+from keras_unetpp.spec.levels import DEFAULT_SIDE, LevelTable, cheapest, check_max_drop, default_size, level_costs
 from keras_unetpp.spec.plan import MEAN, Level
 from keras_unetpp.tables import milliseconds, score, table
 from keras_unetpp.training.evaluate import Data, evaluate, mean
@@ -106,7 +106,7 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
     sides = size or default_size(model.spec)
     rows = level_costs(model.spec, sides)
     timed = {row.level: compiled(select(model, row.level)) for row in rows} if repeat else {}
-    times = _latencies(timed, (*sides, model.spec.channels), repeat)
+    times = latencies(timed, (*sides, model.spec.channels), repeat)
     rows = LevelTable(replace(row, latency=times.get(row.level)) for row in rows)
     if data is None:
         return rows
@@ -129,8 +129,7 @@ def choose(model: UNetPP, data: Data, max_drop: float = 0.005, **options: Any) -
     Raises:
         InputError: if `max_drop` is no number from 0 to 1.
     """
-    if not 0 <= max_drop <= 1:
-        raise InputError(f"max_drop must be a number from 0 to 1. Received: {max_drop!r}.")
+    check_max_drop(max_drop)
     rows = levels(model, data, repeat=0, **options)
     if isinstance(rows, FileLevels):
         raise InputError("choose weighs costs, which a file does not tell. Pass the model, or compare with levels().")
@@ -145,16 +144,22 @@ def _of_file(file: Artefact, data: Data | None, size: Any, repeat: int, progress
         raise InputError(f"{file.path} takes images of {own} pixels (None: any). Received: size={size}.")
     shape = [asked or side or DEFAULT_SIDE for asked, side in zip(sides, own, strict=True)]
     timed = {name: file.at(name) for name in file.names} if repeat else {}
-    times = _latencies(timed, (*shape, file.signature.channels), repeat)
+    times = latencies(timed, (*shape, file.signature.channels), repeat)
     scores = [] if data is None else evaluate(file, data, progress=progress, **options)
     means = {name: mean(scores, name) for name in file.names} if scores else {}
     rows = [FileRow(name, times.get(name), *(means[name][1:] if means else ())) for name in file.names]
     return FileLevels(str(file), tuple(rows))
 
 
-def _latencies(runs: Mapping[Any, Callable[[np.ndarray], Any]], shape: tuple[int, ...],
+def latencies(runs: Mapping[Any, Callable[[np.ndarray], Any]], shape: tuple[int, ...],
                repeat: int) -> dict[Any, float]:  # fmt: skip
-    """Median milliseconds of each run, timed in turn so that they share what else the machine does."""
+    """Median milliseconds of each run, timed in turn so that they share what else the machine does.
+
+    Args:
+        runs: by any key, what takes a batch of one image.
+        shape: of the image, (*sides, channels).
+        repeat: turns, after one that does not count.
+    """
     image = np.random.default_rng(0).uniform(0, 255, (1, *shape)).astype("float32")
     times: dict[Any, list[float]] = {key: [] for key in runs}
     for turn in range(repeat + 1):

@@ -87,7 +87,7 @@ def check_names(
         "extra": [name for name in received if name not in expected],
         "of another shape": misshapen,
     }
-    found = [f"{len(names)} {fault}: {_listed(names)}" for fault, names in faults.items() if names]
+    found = [f"{len(names)} {fault}: {listed(names)}" for fault, names in faults.items() if names]
     if found:
         raise InputError(
             f"{source} does not fit model {model.name!r}, and nothing was assigned. {'; '.join(found)}."
@@ -180,11 +180,11 @@ def _check_range(arrays: State, dtype: str | None) -> None:
     if bad:
         raise InputError(
             f"Weights must be finite numbers up to {largest:.6g}, the largest {dtype or 'float64'}. Largest magnitude"
-            f" received: {_listed(bad)}. Save as float32, or go back to weights from before training diverged."
+            f" received: {listed(bad)}. Save as float32, or go back to weights from before training diverged."
         )
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], most: int = _LISTED) -> str:
     """The first names, and the number of those left out."""
-    left = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {left} more" if left > 0 else "")
+    left = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left} more" if left > 0 else "")

@@ -11,18 +11,16 @@ process and back.
 
 import argparse
 import os
-import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np
 
 import keras_unetpp as kup
 from keras_unetpp.export.samples import labelled_folder
+from keras_unetpp.pruning import latencies
 from keras_unetpp.tables import mega, score
 
 FORMATS: dict[str, tuple[str, str | None]] = {
@@ -101,16 +99,8 @@ def cell(reports: dict[tuple[int, str], Any], times: dict[Any, float], level: in
 def timed(paths: dict[Any, Path], repeat: int) -> dict[Any, float]:
     """Median milliseconds of each file, all timed in turn, the first turn not counted."""
     files = {key: kup.Artefact(path, threads=THREADS) for key, path in paths.items()}
-    sides = next(iter(files.values())).signature.shape[1:]
-    image = np.random.default_rng(0).uniform(0, 255, (1, *map(int, filter(None, sides)))).astype(np.float32)
-    taken: dict[Any, list[float]] = {key: [] for key in files}
-    for turn in range(repeat + 1):
-        for key, file in files.items():
-            start = time.perf_counter()
-            file(image)
-            if turn:
-                taken[key].append(1000 * (time.perf_counter() - start))
-    return {key: statistics.median(own) for key, own in taken.items()}
+    shape = tuple(side for side in next(iter(files.values())).signature.shape[1:] if side is not None)
+    return latencies(files, shape, repeat)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,6 @@ class Accuracy(NamedTuple):
         return max(self.model_iou - self.iou, self.model_dice - self.dice)
 
 
-def check_max_drop(max_drop: Any) -> None:
-    """Raise `InputError` unless it is a number from 0 to 1."""
-    if not isinstance(max_drop, (int, float)) or not 0 <= max_drop <= 1:
-        raise InputError(f"max_drop must be a number from 0 to 1. Received: {max_drop!r}.")
-
-
 def within(attempts: Iterable[Callable[[], bytes]], opened: Callable[[bytes], Mapping[str, Run]],
            levels: Mapping[str, Callable[[Any], Any]], signature: Signature, pairs: Sequence[Pair], max_drop: float,
            way_out: str) -> tuple[bytes, tuple[Accuracy, ...]]:  # fmt: skip

@@ -14,13 +14,14 @@ from keras_unetpp.artefacts import onnx as runtime
 from keras_unetpp.artefacts.runtime import Functions, as_dtype
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.accuracy import Accuracy, check_max_drop, within
+from keras_unetpp.export.accuracy import Accuracy, within
 from keras_unetpp.export.onnx_quantize import quantized
 from keras_unetpp.export.samples import calibrating, pairs
 from keras_unetpp.export.signature import Functions as Levels
 from keras_unetpp.export.signature import check_labels, functions
 from keras_unetpp.export.unsupported import unsupported
 from keras_unetpp.requirements import require
+from keras_unetpp.spec.levels import check_max_drop
 
 QUANTIZE = (None, "int8")
 """Modes of quantisation, mildest first."""

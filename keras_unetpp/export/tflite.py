@@ -11,12 +11,13 @@ from keras_unetpp.artefacts import tflite as runtime
 from keras_unetpp.artefacts.runtime import Functions
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.accuracy import Accuracy, check_max_drop, within
+from keras_unetpp.export.accuracy import Accuracy, within
 from keras_unetpp.export.samples import calibrating, pairs
 from keras_unetpp.export.signature import check_labels, functions
 from keras_unetpp.export.tflite_convert import convert
 from keras_unetpp.export.tflite_metadata import describe
 from keras_unetpp.requirements import require
+from keras_unetpp.spec.levels import check_max_drop
 
 QUANTIZE = (None, "float16", "dynamic", "int8_float_io", "int8")
 """Modes of quantisation, mildest first."""

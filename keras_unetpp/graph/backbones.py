@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import keras
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.graph.measure import first_convolution, measure, running_order
+from keras_unetpp.graph.measure import first_convolution, measure, tapped_layers
 from keras_unetpp.graph.templates.applications import application
 from keras_unetpp.graph.templates.lite import efficientnet_lite
 from keras_unetpp.graph.templates.resnet import resnet
@@ -80,7 +80,7 @@ def register_backbone(name: str, model: keras.Model | Template, taps: Sequence[s
             f" {channels}."
         )
     found = measure(made, taps)
-    first = first_convolution(running_order(made, taps)).name
+    first = first_convolution(tapped_layers(made, taps)).name
     backbone = Backbone(name, found, first, _three(mean), _three(std), licence, source)
     facts.registered.add(backbone)
     _own[name] = make

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_unetpp.graph.backbones import template
+from keras_unetpp.graph.order import running_order
 from keras_unetpp.spec.fields import Spec
 
 _NAME = re.compile(r"x_(\d+)_0_(.+)")
@@ -55,13 +56,11 @@ def row_of(layer: keras.layers.Layer) -> int:
 
 def _rows(whole: keras.Model, taps: Mapping[str, int]) -> dict[str, int]:
     """The first row that needs a layer, by the layer's name in the backbone."""
-    maker = {id(layer.output): layer for layer in whole.layers}
     rows: dict[str, int] = {}
-    for name, row in taps.items():
-        waiting = [whole.get_layer(name)]
-        while waiting:
-            layer = waiting.pop()
-            if layer.name not in rows and not isinstance(layer, keras.layers.InputLayer):
-                rows[layer.name] = row
-                waiting += [maker[id(tensor)] for tensor in keras.tree.flatten(layer.input)]
+    group: list[str] = []
+    for layer in running_order(whole, [whole.get_layer(name).output for name in taps]):
+        group.append(layer.name)
+        if layer.name in taps:
+            rows |= dict.fromkeys(group, taps[layer.name])
+            group.clear()
     return rows

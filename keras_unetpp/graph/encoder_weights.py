@@ -64,7 +64,11 @@ def give(model: keras.Model, state: State, source: str) -> None:
         InputError: naming everything missing and misshapen; then nothing is assigned.
     """
     ours = {name: layer.name for name, layer in encoder_layers(model).items()}
-    found = {f"{ours[layer]}/{variable}": array for (layer, variable), array in _split(state) if layer in ours}
+    found: State = {}
+    for name, array in state.items():
+        layer, _, variable = name.rpartition("/")
+        if layer in ours:
+            found[f"{ours[layer]}/{variable}"] = array
     encoder = model.spec.encoder
     kernel = f"{ours.get(encoder.first)}/kernel"
     if kernel in found:
@@ -80,10 +84,6 @@ def for_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
     if channels == 1:
         return kernel.sum(axis=2, keepdims=True)
     return kernel[:, :, np.arange(channels) % 3] * np.float32(3 / channels)
-
-
-def _split(state: State) -> list[tuple[tuple[str, str], np.ndarray]]:
-    return [((name.rpartition("/")[0], name.rpartition("/")[2]), array) for name, array in state.items()]
 
 
 def _stripped(state: State) -> State:

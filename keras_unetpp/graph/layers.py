@@ -6,16 +6,12 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_unetpp.spec.backbone_table import SCALINGS
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.plan import Row, value, variables
 
 STANDARDIZE_EPSILON = 0.1
 """Variance, in squared grey levels, below which an image counts as flat: its noise is not blown up to contrast."""
-
-
-NATURAL_MEAN = (123.675, 116.28, 103.53)
-NATURAL_STD = (58.395, 57.12, 57.375)
-"""Of red, green and blue over ImageNet's images, in pixel values 0..255."""
 
 
 def make(row: Row, spec: Spec) -> keras.layers.Layer:
@@ -57,7 +53,7 @@ def _affine(row: Row, spec: Spec) -> keras.layers.Layer:
     """
     encoder = spec.encoder
     mean, std = np.array(encoder.mean if encoder else 0.0), np.array(encoder.std if encoder else 1.0)
-    natural = (NATURAL_MEAN, NATURAL_STD) if spec.normalization == "standardize" else (0.0, 1.0)
+    natural = SCALINGS["torch"] if spec.normalization == "standardize" else (0.0, 1.0)
     scale, offset = np.broadcast_arrays(natural[1] / std, (natural[0] - mean) / std)
     pair = [x.mean(keepdims=True) if spec.channels == 1 else np.resize(x, spec.channels) for x in (scale, offset)]
     return layers.Rescaling(*(x.tolist() for x in pair), name=row.name)

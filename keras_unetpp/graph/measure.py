@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.graph.order import Shape, inputs, most_alive, output_shapes, running_order
 from keras_unetpp.spec.backbones import MAX_REDUCTION, Tap
 
 BLOCKS = (4, 8, 12)
 """Sides at which everything is counted, in blocks of MAX_REDUCTION pixels; evenly spaced, see `_per_block`."""
 CHANNELS = 3
-
-Shape = tuple[int, ...]
 
 
 class Reach(NamedTuple):
@@ -34,8 +33,9 @@ def measure(model: keras.Model, layers: Sequence[str]) -> tuple[Tap, ...]:
     Raises:
         InputError: a layer is not there; the sides of a tap are not those of the image over a power of 2.
     """
-    order = running_order(model, layers)
-    runs = [_shapes(order, side * MAX_REDUCTION) for side in BLOCKS]
+    whole = tapped_layers(model, layers)
+    runs = [output_shapes(whole, side * MAX_REDUCTION) for side in BLOCKS]
+    order = [layer for layer in whole if inputs(layer)]
     reach = _reaches(order)
     first = first_convolution(order)
     taps: list[Tap] = []
@@ -54,7 +54,7 @@ def measure(model: keras.Model, layers: Sequence[str]) -> tuple[Tap, ...]:
             frozen=_count(own, "non_trainable_weights"),
             macs=each - CHANNELS * image_macs, fixed=fixed, image=image, image_macs=image_macs,
             values=_per_block([sum(math.prod(shapes[layer.name]) for layer in own) for shapes in runs], reduction),
-            live=_per_block([_live(own, shapes) for shapes in runs], reduction),
+            live=_per_block([most_alive(own, shapes) for shapes in runs], reduction),
             before=reach[name].before, after=reach[name].after - reduction + 1,
             layers=len(own),
         ))  # fmt: skip
@@ -62,28 +62,17 @@ def measure(model: keras.Model, layers: Sequence[str]) -> tuple[Tap, ...]:
     return tuple(taps)
 
 
-def running_order(model: keras.Model, layers: Sequence[str]) -> list[keras.layers.Layer]:
-    """The layers that the named ones need: those of the first, then what the second needs besides, ..; no input layer.
+def tapped_layers(model: keras.Model, taps: Sequence[str]) -> list[keras.layers.Layer]:
+    """The layers that the taps need: those of the first, itself last, then what the second needs besides, ..
 
     Raises:
-        InputError: naming a layer that is not there.
+        InputError: naming a tap that is not there.
     """
-    maker = {id(layer.output): layer for layer in model.layers}
-    by_name = {layer.name: layer for layer in model.layers}
-    order: dict[str, keras.layers.Layer] = {}
-    for name in layers:
-        if name not in by_name:
+    outputs = {layer.name: layer.output for layer in model.layers}
+    for name in taps:
+        if name not in outputs:
             raise InputError(f"Model {model.name!r} has no layer {name!r} to tap. See its summary().")
-        waiting = [by_name[name]]
-        while waiting:
-            layer = waiting[-1]
-            sources = [maker[id(tensor)] for tensor in keras.tree.flatten(layer.input)]
-            missing = [one for one in sources if one.name not in order and not _is_input(one)]
-            if missing and layer.name not in order:
-                waiting += reversed(missing)
-            else:
-                order[waiting.pop().name] = layer
-    return list(order.values())
+    return running_order(model, [outputs[name] for name in taps])
 
 
 def first_convolution(order: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
@@ -99,22 +88,6 @@ def first_convolution(order: Sequence[keras.layers.Layer]) -> keras.layers.Layer
             f" {first.name if first is not None else 'a model without weights'!r}."
         )
     return first
-
-
-def _is_input(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.InputLayer)
-
-
-def _shapes(order: Sequence[keras.layers.Layer], side: int) -> dict[str, Shape]:
-    """The shape of each layer's output for one image of equal sides."""
-    image = (1, side, side, CHANNELS)
-    known: dict[int, Shape] = {}
-    shapes: dict[str, Shape] = {}
-    for layer in order:
-        inputs = [known.get(id(tensor), image) for tensor in keras.tree.flatten(layer.input)]
-        shape = layer.compute_output_shape(inputs if isinstance(layer.input, list) else inputs[0])
-        known[id(layer.output)] = shapes[layer.name] = tuple(shape)
-    return shapes
 
 
 def _geometry(name: str, shape: Shape) -> tuple[int, int]:
@@ -158,27 +131,13 @@ def _per_block(counts: Sequence[int], reduction: int) -> int:
     return round((counts[2] - 2 * counts[1] + counts[0]) / (2 * step**2))
 
 
-def _live(layers: Sequence[keras.layers.Layer], shapes: dict[str, Shape]) -> int:
-    """Most values alive at once of those that these layers make."""
-    last_reader = {id(tensor): step for step, layer in enumerate(layers) for tensor in keras.tree.flatten(layer.input)}
-    live: dict[int, int] = {}
-    peak = 0
-    for step, layer in enumerate(layers):
-        live[id(layer.output)] = math.prod(shapes[layer.name])
-        peak = max(peak, sum(live.values()))
-        for tensor in keras.tree.flatten(layer.input):
-            if last_reader[id(tensor)] == step:
-                live.pop(id(tensor), None)
-    return peak
-
-
 def _reaches(order: Sequence[keras.layers.Layer]) -> dict[str, Reach]:
     """What a cell of each layer's output sees of the image, along the side where it is most; global layers aside."""
     known: dict[int, Reach | None] = {}
     reaches: dict[str, Reach] = {}
     for layer in order:
-        inputs = [known.get(id(tensor), Reach(1, 0, 0)) for tensor in keras.tree.flatten(layer.input)]
-        local = [one for one in inputs if one is not None]
+        read = [known.get(id(tensor), Reach(1, 0, 0)) for tensor in inputs(layer)]
+        local = [one for one in read if one is not None]
         found = None
         if local and not type(layer).__name__.startswith("Global"):
             joined = Reach(local[0].jump, max(one.before for one in local), max(one.after for one in local))

@@ -16,9 +16,10 @@ def slow(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variab
     whole = optimizer.apply
 
     def apply(grads: Any, trainable_variables: Any = None) -> None:
-        before = [keras.ops.copy(variable.value) for variable in variables]
+        moved = [variable for variable in variables if variable.trainable]
+        before = [keras.ops.copy(variable.value) for variable in moved]
         whole(grads, trainable_variables)
-        for variable, old in zip(variables, before, strict=True):
+        for variable, old in zip(moved, before, strict=True):
             variable.assign(old + factor * (variable.value - old))
 
     optimizer.apply = apply

@@ -1,7 +1,9 @@
 """The levels of a network as a table: what each costs when cut out, and room for what was measured."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from keras_unetpp.errors import InputError
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.plan import MEAN, Level, head_name
@@ -71,6 +73,12 @@ def level_costs(spec: Spec, size: tuple[int, ...] | None = None) -> LevelTable:
     sides = size or default_size(spec)
     every: list[Level] = [*spec.levels, *([MEAN] if len(spec.levels) > 1 else [])]
     return LevelTable(LevelRow(level, _nodes(spec, level), cost(spec, level, sides)) for level in every)
+
+
+def check_max_drop(max_drop: Any) -> None:
+    """Raise `InputError` unless it is a number from 0 to 1."""
+    if not isinstance(max_drop, (int, float)) or not 0 <= max_drop <= 1:
+        raise InputError(f"max_drop must be a number from 0 to 1. Received: {max_drop!r}.")
 
 
 def cheapest(rows: LevelTable, max_drop: float) -> int:

@@ -7,7 +7,7 @@ from keras import layers
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.backbones import template
-from keras_unetpp.graph.measure import first_convolution, measure, running_order
+from keras_unetpp.graph.measure import first_convolution, measure, tapped_layers
 from keras_unetpp.spec.backbone_table import BACKBONES
 from keras_unetpp.spec.backbones import backbone
 
@@ -29,7 +29,7 @@ def test_every_backbone_is_as_declared(name, no_random_weights):
     model, known = template(name), backbone(name)
     names = [tap.layer for tap in known.taps]
     assert measure(model, names) == known.taps
-    assert first_convolution(running_order(model, names)).name == known.first
+    assert first_convolution(tapped_layers(model, names)).name == known.first
     cut = keras.Model(model.input, [model.get_layer(name).output for name in names])
     for height, width in SIZES:
         tensors = cut(np.zeros((1, height, width, 3), "float32"))

@@ -20,9 +20,6 @@ STEM, TOP = 32, 1280
 EPSILON = 1e-3
 """Of the batch norms."""
 
-MEAN, SCALE = 127.0, 128.0
-"""Pixel values 0..255 become (value - MEAN) / SCALE before they enter; all channels alike."""
-
 
 @dataclass(frozen=True)
 class Variant:
@@ -133,8 +130,8 @@ def blocks(number: int) -> Iterator[Block]:
 def efficientnet_lite(number: int, *, classes: int | None = None) -> keras.Model:
     """EfficientNet-Lite as a functional model of stock layers, named as in `keras.applications`.
 
-    Input: float (batch, height, width, 3), sides of any size, pixels already scaled by `MEAN` and `SCALE`. Output:
-    (batch, height / 32, width / 32, 1280), sides rounded up; or, with classes, logits (batch, classes).
+    Input: float (batch, height, width, 3), sides of any size, pixels already scaled as the table of backbones says.
+    Output: (batch, height / 32, width / 32, 1280), sides rounded up; or, with classes, logits (batch, classes).
     The features at reductions 2, 4, .. 32 are the outputs of those `blocks` that are `last`.
 
     Args:

@@ -20,7 +20,7 @@ from keras_unetpp.errors import InputError, hint
 from keras_unetpp.graph.templates import lite, resnet
 from keras_unetpp.interop import TENSORS, our_order
 from keras_unetpp.torch_files import read_state_dict
-from keras_unetpp.weights import State
+from keras_unetpp.weights import State, listed
 
 
 @dataclass(frozen=True)
@@ -226,8 +226,8 @@ def _converted(tensors: Mapping[str, np.ndarray], table: Mapping[str, str], sour
     missing = [name for name in theirs.values() if name not in tensors]
     if extra or missing:
         faults = {"missing": missing, "extra": extra}
-        listed = "; ".join(f"{len(names)} {fault}: {_listed(names)}" for fault, names in faults.items() if names)
-        raise InputError(f"{source} does not fit {family}. {listed}. Name the backbone that these weights are of.")
+        found = "; ".join(f"{len(names)} {fault}: {listed(names, most=5)}" for fault, names in faults.items() if names)
+        raise InputError(f"{source} does not fit {family}. {found}. Name the backbone that these weights are of.")
     return {name: _our_array(name, tensors[their], source, their) for name, their in theirs.items()}
 
 
@@ -248,11 +248,6 @@ def _our_array(name: str, array: np.ndarray, source: str, their: str) -> np.ndar
     if name.endswith("dwconv/kernel"):
         array = np.swapaxes(array, -1, -2)  # one filter a channel: PyTorch counts it as an output, Keras as an input
     return np.ascontiguousarray(array, "float32")
-
-
-def _listed(names: list[str]) -> str:
-    shown = 5
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 def _lite_modules(number: int) -> dict[str, str]:

@@ -17,6 +17,7 @@ from keras_unetpp import weights
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.templates import lite, resnet, torch_weights
 from keras_unetpp.graph.templates.torch_weights import LITE_SOURCES, Source, lite_weights, modules, state_from_torch
+from keras_unetpp.spec.backbone_table import SCALINGS
 
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
@@ -47,7 +48,8 @@ def test_lite_computes_what_torch_computes(number):
     weights.assign(model, lite_weights(number, classifier=True))
     last = [block.output for block in lite.blocks(number) if block.last]
     run = keras.Model(model.input, [model.get_layer(name).output for name in (*last, "predictions")])
-    images = np.stack([(photo(name, SIDES[number]) - lite.MEAN) / lite.SCALE for name in PHOTOS])
+    mean, std = np.array(SCALINGS["lite"], "float32")
+    images = np.stack([(photo(name, SIDES[number]) - mean) / std for name in PHOTOS])
     found = [keras.ops.convert_to_numpy(tensor) for tensor in run(images, training=False)]
     with np.load(HERE / "lite_reference.npz") as reference:
         for place, name in enumerate(PHOTOS):
