@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing
+from keras_unetpp.pixels import to_255
 
 JPEG = (".jpg", ".jpeg")
 EXTENSIONS = (".png", *JPEG, ".tif", ".tiff")
@@ -37,11 +38,19 @@ def read_image(path: FilePath, channels: int | None = None, ndim: int = 2) -> np
     Raises:
         InputError: unreadable file, NaN or infinite pixels, or a count of channels that does not fit.
     """
+    return to_255(read_samples(path, channels, ndim))
+
+
+def read_samples(path: FilePath, channels: int | None = None, ndim: int = 2) -> np.ndarray:
+    """Read an image as `read_image` does, but in a type of the file: bool, uint8, uint16 over 0..65535, or float32.
+
+    So it is what `segment` takes as an array, and its values can be judged by their type; see `pixels`.
+    """
     with _reading(path):
         pixels, alpha = _decode(path, ndim)
     if alpha and pixels.shape[-1] != channels:
         pixels = pixels[..., :-1]
-    return _match_channels(_to_255(pixels, path), channels, path)
+    return _match_channels(_checked(pixels, path), channels, path)
 
 
 def read_mask(path: FilePath, ndim: int = 2) -> np.ndarray:
@@ -231,13 +240,9 @@ def _axes_order(axes: str, shape: tuple[int, ...], ndim: int) -> list[int | None
     return [*depth, height, width, channels]
 
 
-def _to_255(pixels: np.ndarray, path: FilePath) -> np.ndarray:
-    if pixels.dtype == np.uint8:
+def _checked(pixels: np.ndarray, path: FilePath) -> np.ndarray:
+    if pixels.dtype in (bool, np.uint8, np.uint16):
         return pixels
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * 255
-    if pixels.dtype == np.uint16:
-        return pixels.astype(np.float32) / 257
     if pixels.dtype.kind != "f":
         raise InputError(f"an image must hold 8-bit, 16-bit or floating-point pixels; {path} holds {pixels.dtype}")
     if not np.isfinite(pixels).all():
@@ -253,7 +258,7 @@ def _match_channels(pixels: np.ndarray, channels: int | None, path: FilePath) ->
         return np.repeat(pixels, 3, axis=-1)
     if (found, channels) == (3, 1):
         luma = pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)
-        return np.rint(luma).astype(np.uint8) if pixels.dtype == np.uint8 else luma
+        return luma if pixels.dtype.kind == "f" else np.rint(luma).astype(pixels.dtype)
     raise InputError(f"{channels} channel(s) required, {path} has {found}; convert it, or ask for {found}")
 
 

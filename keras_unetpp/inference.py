@@ -13,6 +13,7 @@ import numpy as np
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.images import read_image
 from keras_unetpp.networks import Segmenter, at_level, network
+from keras_unetpp.pixels import unit
 from keras_unetpp.progress import track
 from keras_unetpp.spec.plan import Level
 from keras_unetpp.windows import Axis, axis, check_tile, evened, windows
@@ -23,8 +24,6 @@ TILE = 1024
 OVERLAP = 128
 MAX_BATCH = 16
 OUTPUTS = ("probabilities", "mask")
-UNITS = {"bool": 255.0, "uint16": 1 / 257}
-"""Type of pixels -> factor to 0..255, as when reading files; all other types hold 0..255."""
 
 Heads = dict[str, np.ndarray]
 
@@ -175,13 +174,13 @@ class Predictor:
         a time, for Keras' layer would hold several copies of a large image; one that works pixel by pixel stays in
         the network.
         """
-        unit = UNITS.get(pixels.dtype.name, 1.0)
+        factor = unit(pixels.dtype)
         if self._network.epsilon is None:
-            return 0.0, unit
+            return 0.0, factor
         mean = sum(part.sum(dtype=np.float64) for part in pixels) / pixels.size
         squares = (np.square(np.subtract(part, mean, dtype=np.float64)).sum() for part in pixels)
-        variance = unit**2 * sum(squares) / pixels.size
-        return mean, unit / math.sqrt(variance + self._network.epsilon)
+        variance = factor**2 * sum(squares) / pixels.size
+        return mean, factor / math.sqrt(variance + self._network.epsilon)
 
     def _axes(self, sides: tuple[int, ...]) -> tuple[Axis, ...]:
         """Tiles along each side of an image."""

@@ -9,12 +9,13 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "keras_unetpp"
 ORDER = (
-    *("errors", "requirements", "tables", "files", "spec", "progress", "windows", "images", "torch_pickle"),
+    *("errors", "requirements", "tables", "files", "spec", "progress", "windows", "pixels", "images", "torch_pickle"),
     *("torch_files", "weights", "interop", "graph", "artefacts", "networks", "inference", "training", "pruning"),
     *("export", "zoo", "folders", "search", "cli", "__main__", "__init__"),
 )
@@ -154,7 +155,7 @@ def test_no_assert_in_the_package(path):
 @pytest.mark.parametrize("path", [path for path in FILES if ">>> " in path.read_text(encoding="utf-8")], ids=short)
 def test_examples_run(path):
     spec = importlib.import_module(f"{PACKAGE}.spec")
-    names = {name: getattr(spec, name) for name in spec.__all__}
+    names = {"np": np, **{name: getattr(spec, name) for name in spec.__all__}}
     module = importlib.import_module(f"{PACKAGE}.{name_of(path)}")
     result = doctest.testmod(module, extraglobs=names)
     assert result.attempted > 0

@@ -9,7 +9,7 @@ import numpy as np
 from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.images import read_image, read_mask
-from keras_unetpp.inference import UNITS
+from keras_unetpp.pixels import unit
 from keras_unetpp.training.folders import read_folder
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -89,7 +89,7 @@ def _pixels(image: Any, signature: Signature) -> np.ndarray:
     if pixels.ndim != rank + 1 or pixels.shape[-1] != signature.channels or 0 in pixels.shape:
         wanted = ("height, width", "depth, height, width")[rank - 2]
         raise InputError(f"Images must be ({wanted}, {signature.channels}). Received: {np.shape(image)}.")
-    pixels = pixels.astype(np.float32) * UNITS.get(pixels.dtype.name, 1.0)
+    pixels = pixels.astype(np.float32) * unit(pixels.dtype)
     if not np.isfinite(pixels).all():
         raise InputError("An image for calibration or scoring holds NaN or infinite pixels. Leave it out.")
     return pixels

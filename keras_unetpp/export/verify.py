@@ -21,7 +21,8 @@ from keras_unetpp.export.accuracy import Accuracy
 from keras_unetpp.export.rebuild import float32
 from keras_unetpp.export.samples import fitted
 from keras_unetpp.graph.heads import select
-from keras_unetpp.inference import UNITS, Predictor
+from keras_unetpp.inference import Predictor
+from keras_unetpp.pixels import unit
 from keras_unetpp.tables import mega, score, table
 
 FORMATS = {"saved_model": "saved_model", "tflite": "tflite", "onnx": "onnx"}
@@ -166,7 +167,7 @@ def _samples(signature: Signature, predictor: Predictor, given: Iterable[Any] | 
         yield coarse[tuple(map(slice, sides))].astype(np.float32)
     for image in () if given is None else given:
         pixels = predictor.read(image)
-        pixels = fitted(pixels.astype(np.float32) * UNITS.get(pixels.dtype.name, 1.0), signature.sides)
+        pixels = fitted(pixels.astype(np.float32) * unit(pixels.dtype), signature.sides)
         yield pixels if signature.input == "float32" else np.clip(np.rint(pixels), 0, 255)
 
 
