@@ -35,7 +35,7 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
 
     Args:
         model: a model of this package, or an exported file; see `segment`.
-        source: PNG, JPEG or TIFF file, or a folder of such; sub-folders are left out.
+        source: an image file, or a folder of such; sub-folders are left out.
         out: folder to write to, made if missing; files of the same names are replaced.
         level: 1..d, or "mean"; default the deepest.
         output: "mask" or "probabilities".
@@ -58,7 +58,9 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
     predictor.check_gives(output, threshold)
     rank = len(predictor.sides)
     overlay = overlay and rank == 2
-    names = {path: _names(path.stem, predictor, output, overlay) for path in _images(Path(source), Path(out), rank)}
+    names = {
+        path: _names(path.stem, predictor, output, overlay) for path in _images(Path(source), Path(out), predictor)
+    }
     _check_unique(names)
     _check_writable(Path(out))
     files = {path: [Path(out, name) for name in own] for path, own in names.items()}
@@ -72,7 +74,7 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
     return [file for own in files.values() for file in own]
 
 
-def _images(source: Path, out: Path, rank: int) -> list[Path]:
+def _images(source: Path, out: Path, predictor: Predictor) -> list[Path]:
     """The images, their headers read, and `out` known to lie elsewhere."""
     if not source.exists():
         raise InputError(f"no such image or folder: {source}")
@@ -83,7 +85,7 @@ def _images(source: Path, out: Path, rank: int) -> list[Path]:
         raise InputError(f"masks would mix with, or replace, the images in {out}; name another folder to write to")
     paths = list_images(source) if source.is_dir() else [source]
     for path in paths:
-        image_size(path, rank)
+        image_size(path, len(predictor.sides), predictor.channels)
     return paths
 
 

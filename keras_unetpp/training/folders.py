@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.images import JPEG, image_size, list_images, read_image, read_mask
+from keras_unetpp.images import check_mask, image_size, list_images, read_image, read_mask
 
 SPLITS = ("train", "val")
 LABELS = ("foreground", "classes")
@@ -123,9 +123,8 @@ def _by_hash(pairs: dict[str, tuple[Path, Path]], val_fraction: float, seed: int
 
 
 def _check_sizes(sample: Sample, ndim: int) -> None:
-    if sample.mask.suffix.lower() in JPEG:
-        read_mask(sample.mask, ndim)  # raises: JPEG changes label ids
-    _check_same_size(sample, image_size(sample.image, ndim), image_size(sample.mask, ndim))
+    check_mask(sample.mask)
+    _check_same_size(sample, image_size(sample.image, ndim), image_size(sample.mask, ndim, channels=1))
 
 
 def _check_same_size(sample: Sample, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:
