@@ -153,8 +153,8 @@ def test_an_unreadable_image_is_told_first(model, source, tmp_path, monkeypatch)
     (source / "z.png").write_bytes(b"no image")
     out = tmp_path / "out"
     text = (
-        f"cannot read {source}/z.png: cannot identify image file; supported are PNG, JPEG, BMP, WebP and TIFF, this is "
-        "no image that is known: save it as PNG or TIFF"
+        f"cannot read {source}/z.png: cannot identify image file; supported are PNG, JPEG, BMP, WebP and TIFF, this "
+        "file is none of them: save it as PNG or TIFF"
     )
     fails(InputError, text, monkeypatch, model, source, out)
     assert not out.exists()

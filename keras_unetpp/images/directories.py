@@ -12,6 +12,8 @@ _OTHER_KINDS = 0b101
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
 """Type of a tag -> bytes of one value; rarer types tell nothing here."""
 _INTEGERS = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_SINGLE = {256, 257, 259, 262, 277, 284, 317, 322, 323, 32997, 32998}
+"""Tags of one number each, with which tifffile multiplies: a list there would grow instead."""
 _MOST = 16
 """Values of a tag that are looked at."""
 
@@ -32,12 +34,7 @@ def read_pages(file: BinaryIO) -> Pages:
     Raises:
         ValueError: directories that share their bytes, by which a small file could take any time.
     """
-    size = file.seek(0, 2)
-    file.seek(0)
-    start = file.read(16)
-    order = "<" if start[:2] == b"II" else ">"
-    layout = _Big(order) if start[2:4] in (b"+\0", b"\0+") else _Classic(order)
-    at = layout.first(start)
+    layout, at, size = _begun(file)
     keys: list[_Key] = []
     seen: set[int] = set()
     taken = 0
@@ -52,6 +49,26 @@ def read_pages(file: BinaryIO) -> Pages:
             raise ValueError("the directories of its pages overlap, the file is damaged")
         keys.append(layout.key(file, entries))
     return Pages(_alike(keys), at == 0)
+
+
+def check_first(file: BinaryIO) -> None:
+    """Raise `ValueError` if the first directory is not in the file, or gives several numbers where one belongs."""
+    layout, at, size = _begun(file)
+    page = layout.directory(file, at, size)
+    if page is None:
+        raise ValueError("failed to read its first page, the file is truncated or damaged")
+    if any(tag in _SINGLE and count != 1 for tag, _, count, _ in layout.entries.iter_unpack(page[0])):
+        raise ValueError("its first page gives several numbers where one belongs, the file is damaged")
+
+
+def _begun(file: BinaryIO) -> tuple["_Classic", int, int]:
+    """How the file is laid out, where its first directory lies, and its length."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    start = file.read(16)
+    order = "<" if start[:2] == b"II" else ">"
+    layout = _Big(order) if start[2:4] in (b"+\0", b"\0+") else _Classic(order)
+    return layout, layout.first(start), size
 
 
 def _alike(keys: list[_Key]) -> tuple[int, ...]:

@@ -95,11 +95,11 @@ def _recognised(start: bytes, path: FilePath) -> str:
     for row in FORMATS:
         if row.found_in(start):
             return row.name
-    other = next((f"a {row.name} file" for row in _REFUSED if row.found_in(start)), "no image that is known")
-    found = other if start else "an empty file"
+    other = next((row.name for row in _REFUSED if row.found_in(start)), "none of them")
+    found = other if start else "empty"
     raise InputError(
-        f"cannot read {path}: cannot identify image file; supported are {_NAMES}, this is {found}: save it as PNG or "
-        "TIFF"
+        f"cannot read {path}: cannot identify image file; supported are {_NAMES}, this file is {found}: save it as "
+        "PNG or TIFF"
     )
 
 

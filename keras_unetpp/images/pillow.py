@@ -38,7 +38,7 @@ def decode(file: BinaryIO, name: str, limit: int) -> Stored:
     with _image(file, name) as image:
         check_pixels(image.size[::-1], 4, limit)
         if image.mode not in _MODES:
-            raise ValueError(f"its colours are {image.mode}, not grey or RGB: convert it to RGB")
+            raise ValueError(f"its colours are {image.mode}, not grey, palette or RGB: convert it to RGB")
         orientation, unpackers = _orientation(image, chunks), _DEEP_COLOUR.get(_unpacker(image))
         if unpackers:
             stored = Stored(_deep(file, unpackers), 16, alpha=image.mode == "RGBA")

@@ -84,7 +84,7 @@ def check_mask(path: FilePath) -> None:
     """
     with opened(path) as (file, name):
         if name == "TIFF":
-            lossy = tiff.lossy(file)
+            lossy = tiff.lossy(file, path)
         elif name == "WebP":
             lossy = "" if webp.read_chunks(file).lossless else "lossy WebP"
         else:

@@ -120,13 +120,19 @@ def _left_out(stored: Stored) -> np.ndarray | None:
     if stored.nodata is None:
         return None
     values = stored.values[..., :-1] if stored.alpha else stored.values
-    if values.dtype.kind == "f":  # as text of some digits, it is near the number meant, or beyond the lowest of 32 bits
-        limits = np.finfo(values.dtype)
-        nodata = np.clip(stored.nodata, limits.min, limits.max) if np.isfinite(stored.nodata) else stored.nodata
-        found = np.isclose(values, values.dtype.type(nodata), rtol=1e-6, atol=0, equal_nan=True)
+    if values.dtype.kind == "f":
+        found = _near(values, stored.nodata)
     else:
         found = (values == stored.nodata).all(-1, keepdims=True)
     return found if found.any() else None
+
+
+def _near(values: np.ndarray, nodata: float) -> np.ndarray:
+    """Where floating-point numbers are the one that a text of some digits, and perhaps for 64 bits, stands for."""
+    limit = float(np.finfo(values.dtype).max)
+    if abs(nodata) >= limit:
+        return values >= limit if nodata > 0 else values <= -limit
+    return np.isclose(values, values.dtype.type(nodata), rtol=1e-6, atol=0, equal_nan=True)
 
 
 def _filled(pixels: np.ndarray, left_out: np.ndarray, nodata: float | None, path: FilePath) -> np.ndarray:

@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from keras_unetpp.errors import InputWarning
-from keras_unetpp.images.directories import read_pages
+from keras_unetpp.images.directories import check_first, read_pages
+from keras_unetpp.images.embedded import CODECS, COMPRESSIONS, START
 from keras_unetpp.images.formats import FilePath, check_pixels
 from keras_unetpp.images.stored import ORIENTATION, Stored, turned_size
 
@@ -27,14 +28,11 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _OTHER_COLOURS = {4: "a mask of transparency", 5: "CMYK", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*",
                   32803: "the raw mosaic of a camera", 32844: "LogL", 32845: "LogLuv",
                   34892: "linear raw of a camera"}  # fmt: skip
-_TO_RGB = {6, 7, 33007, 34892, 50001}
+_TO_RGB = {6, 7, 34892, 50001}
 """Compressions whose decoder turns YCbCr into RGB: of JPEG, and WebP."""
 _OPACITY = (1, 2)
 _NODATA = 42113
 """The tag in which GDAL writes, as text, the number that stands for no data."""
-LOSSY = {6: "JPEG", 7: "JPEG", 34892: "JPEG"}
-_WEBP, _JPEG_2000 = 50001, {33003, 33004, 33005, 34712}
-_PERHAPS_LOSSY = {22610: "JPEG XR", 34934: "JPEG XR", 50002: "JPEG XL", 52546: "JPEG XL"}
 
 
 @dataclass(frozen=True)
@@ -65,18 +63,20 @@ def decode(file: BinaryIO, path: FilePath, ndim: int, channels: int | None, limi
         ValueError: more pixels than `limit`, an incomplete picture, axes that do not fit, other colours.
         Exception: whatever tifffile raises.
     """
-    with _picture(file, path, ndim, channels) as picture:
+    with _picture(file, path, ndim, channels, tell=True) as picture:
         order = _axes_order(picture, ndim)
         page = picture.page
         sides, count = _lengths(picture, order)
         check_pixels(sides, count, limit)
         if page.is_tiled:
             check_pixels((page.tiledepth, page.tilelength, page.tilewidth), count, max(limit, 2**24))
-        _check_colours(page)
+        _check_supported(page)
         for one in picture.pages():
-            _check_segments(one, file.seek(0, 2))
+            _check_segments(one, file, limit)
         pixels = picture.load()
-        stored = _meaning(page, sliced=page.samplesperpixel > 1 and count == 1)
+        if pixels.shape != picture.shape:
+            raise ValueError(f"it holds {pixels.shape}, where {picture.shape} is described; the file is damaged")
+        stored = _meaning(page, count)
     present = [axis for axis in order if axis is not None]
     spare = [axis for axis in range(pixels.ndim) if axis not in present]
     pixels = pixels.transpose(spare + present).reshape([1 if axis is None else pixels.shape[axis] for axis in order])
@@ -85,37 +85,35 @@ def decode(file: BinaryIO, path: FilePath, ndim: int, channels: int | None, limi
 
 def size(file: BinaryIO, path: FilePath, ndim: int, channels: int | None) -> tuple[int, ...]:
     """Return (height, width), or (depth, height, width), as `decode` would give it, from the header."""
-    with _picture(file, path, ndim, channels) as picture:
+    with _picture(file, path, ndim, channels, tell=False) as picture:
         (*depth, height, width), _ = _lengths(picture, _axes_order(picture, ndim))
         return (*depth, *turned_size(height, width, _tag(picture.page, ORIENTATION)))
 
 
-def lossy(file: BinaryIO) -> str:
+def lossy(file: BinaryIO, path: FilePath) -> str:
     """Name the compression of a file if it changes numbers, "" if it does not; tell if that cannot be seen."""
     with _opened(file) as tiff:
         page = tiff.pages.first
-        code = int(page.compression)
+        codec = CODECS.get(int(page.compression))
+        if codec is None:
+            return ""
         file.seek(page.dataoffsets[0] if page.dataoffsets else 0)
-        start = file.read(4096)
-    if code == _WEBP:
-        return "" if start[12:16] == b"VP8L" else "WebP"
-    if code in _JPEG_2000:
-        style = start.find(b"\xff\x52")  # coding style: the byte 13 behind the marker is 1 if it can be undone
-        return "" if style > 0 and start[style + 13 : style + 14] == b"\1" else "JPEG 2000"
-    if code in _PERHAPS_LOSSY:
+        exact = codec.exact(file.read(START))
+    if exact is None:
         warnings.warn(
-            f"A mask is compressed by {_PERHAPS_LOSSY[code]}, which may change label ids; look at them, or save masks "
-            "with deflate.",
+            f"The mask {path} is compressed by {codec.name}, which may have changed label ids. Look at them, or save "
+            "masks with deflate.",
             InputWarning,
             stacklevel=4,
         )
-    return LOSSY.get(code, "")
+    return codec.name if exact is False else ""
 
 
 def _opened(file: BinaryIO) -> Any:
     """A `TiffFile` that reads no other file, whatever this one names, and takes a time that is linear in its pages."""
     from tifffile import TiffFile
 
+    check_first(file)
     options: dict[str, Any] = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}
     file.seek(0)
     tiff: Any = TiffFile(file, **options)
@@ -125,30 +123,27 @@ def _opened(file: BinaryIO) -> Any:
 
 
 @contextmanager
-def _picture(file: BinaryIO, path: FilePath, ndim: int, channels: int | None) -> Iterator[Picture]:
+def _picture(file: BinaryIO, path: FilePath, ndim: int, channels: int | None, tell: bool) -> Iterator[Picture]:
     with _opened(file) as tiff:
+        notes: list[str] = []
         kind = next((kind for kind in _DESCRIBED if getattr(tiff, f"is_{kind}", False)), None)
-        if kind == "ome" and _is_one_of_several(tiff.ome_metadata or "", path):
+        if kind == "ome" and _is_one_of_several(tiff.ome_metadata or ""):
             kind = None
+            notes.append("is one of several OME-TIFF files of one image. Only the pages in this file are read.")
         series = tiff.series[:1] if kind else []
-        found = _of_series(series[0], kind in ("ome", "imagej")) if series else _pages(tiff, file, ndim)
-        yield _sliced(found, ndim, channels)
+        found = _of_series(series[0], kind in ("ome", "imagej")) if series else _pages(tiff, file)
+        yield _sliced(found, ndim, channels, notes)
+    for note in notes if tell else ():
+        warnings.warn(f"{path} {note}", InputWarning, stacklevel=7)
 
 
-def _is_one_of_several(xml: str, path: FilePath) -> bool:
+def _is_one_of_several(xml: str) -> bool:
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
         raise ValueError("its OME-XML defines entities, which are not read")
     head = re.search(r"<OME\b[^>]*\bUUID\s*=\s*[\"']([^\"']*)", xml)
     own = {head.group(1)} if head else set()
     parts = re.findall(r"<UUID\b[^>]*>\s*([^<\s]*)", xml)
-    if not set(parts) - own or (not own and len(set(parts)) == 1):
-        return False
-    warnings.warn(
-        f"{path} is one of several OME-TIFF files of one image. Only the pages in this file are read.",
-        InputWarning,
-        stacklevel=7,
-    )
-    return True
+    return bool(set(parts) - own) and (bool(own) or len(set(parts)) > 1)
 
 
 def _of_series(series: Any, check: bool) -> Picture:
@@ -161,17 +156,17 @@ def _of_series(series: Any, check: bool) -> Picture:
     return Picture(series.keyframe, series.axes, tuple(series.shape), True, pages, series.asarray)
 
 
-def _pages(tiff: Any, file: BinaryIO, ndim: int) -> Picture:
+def _pages(tiff: Any, file: BinaryIO) -> Picture:
     """The pages that are like the first; of a stack that tifffile wrote, with the axes that it was given."""
     first = tiff.pages.first
     found = read_pages(file)
-    if ndim == 3 and not found.whole:
+    if not found.whole:
         raise ValueError("failed to read its pages, the file is truncated or damaged")
     shape, axes, told = first.shape, first.axes, False
     count = len(found.alike)
     described, letters = _described(first.description)
-    stack = prod(described) // max(prod(shape), 1)
-    if described and stack > 1:
+    stack = _stack(described, shape)
+    if stack > 1:
         if count not in (1, stack):
             raise ValueError(f"it describes a stack of {stack} pages and holds {count}: write one stack a file")
         return _of_series(tiff.series[0], True)
@@ -201,14 +196,26 @@ def _described(description: str) -> tuple[tuple[int, ...], str]:
     return tuple(int(side) for side in told["shape"]), str(told.get("axes", ""))
 
 
-def _sliced(picture: Picture, ndim: int, channels: int | None) -> Picture:
+def _stack(described: tuple[int, ...], page: tuple[int, ...]) -> int:
+    """Count of pages that make up a shape; 1 if they do not, as where another program has cropped them since."""
+    outer, inner = ([side for side in shape if side != 1] for shape in (described, page))
+    return prod(outer[: len(outer) - len(inner)]) if outer[len(outer) - len(inner) :] == inner else 1
+
+
+def _sliced(picture: Picture, ndim: int, channels: int | None, notes: list[str]) -> Picture:
     """Where a volume is asked for: planes of samples are slices, unless the file says or the count shows otherwise.
 
-    tifffile writes 3 or 4 slices, if it is not told better, as the planes of one RGB image.
+    tifffile writes slices, if it is not told better, as the planes of one RGB image, or as channels of ImageJ and OME.
     """
-    planes = picture.axes == "SYX" and not picture.told
     count = picture.shape[0]
-    if ndim == 2 or not planes or (channels == count and count not in (3, 4)) or (channels is None and count > 4):
+    if ndim == 2 or picture.axes not in ("SYX", "CYX"):
+        return picture
+    if picture.told:
+        if channels == 1 and count > 1:
+            notes.append(f"calls its {count} planes channels. For 1 channel is asked for, they are taken as slices.")
+            return replace(picture, axes="ZYX")
+        return picture
+    if count not in (3, 4) and channels in (None, count):
         return picture
     if channels not in (None, 1):
         raise ValueError(
@@ -234,13 +241,16 @@ def _axes_order(picture: Picture, ndim: int) -> list[int | None]:
 def _lengths(picture: Picture, order: list[int | None]) -> tuple[tuple[int, ...], int]:
     """Sides, and samples a pixel."""
     *sides, samples = (1 if axis is None else picture.shape[axis] for axis in order)
-    if 0 in sides:
+    if 0 in (*sides, samples):
         raise ValueError("it holds no picture")
     return tuple(sides), samples
 
 
-def _check_colours(page: Any) -> None:
+def _check_supported(page: Any) -> None:
     colours, compression = int(page.photometric), int(page.compression)
+    if compression not in COMPRESSIONS:
+        name = getattr(page.compression, "name", compression)
+        raise ValueError(f"its compression, {name}, is not supported: save it with deflate or LZW")
     if colours == _YCBCR and compression not in _TO_RGB:
         name = "YCbCr"
     elif colours in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR):
@@ -250,19 +260,26 @@ def _check_colours(page: Any) -> None:
     raise ValueError(f"its colours are {name}, not grey, palette or RGB: convert it to RGB")
 
 
-def _check_segments(page: Any, end: int) -> None:
-    """Raise `ValueError` if strips or tiles are missing; those left out on purpose have neither place nor length."""
-    offsets, counts = page.dataoffsets, page.databytecounts
+def _check_segments(page: Any, file: BinaryIO, limit: int) -> None:
+    """Raise `ValueError` if strips or tiles are missing, or are pictures of their own that are too large.
+
+    Those left out on purpose have neither place nor length.
+    """
+    offsets, counts, end = page.dataoffsets, page.databytecounts, file.seek(0, 2)
     expected = 1 if page.is_contiguous else prod(page.chunked)
     if min(len(offsets), len(counts)) < expected:
         raise ValueError("failed to read strips or tiles, some are missing")
+    codec = CODECS.get(int(page.compression))
     for offset, count in zip(offsets, counts, strict=False):
         if bool(offset) != bool(count) or offset + count > end:
             raise ValueError("failed to read strips or tiles, the file is truncated or damaged")
+        if codec and codec.sides:
+            file.seek(offset)
+            check_pixels(codec.sides(file.read(min(count, START))) or (), 1, limit)
 
 
-def _meaning(page: Any, sliced: bool) -> Stored:
-    """What the tags say of the numbers; `sliced`, samples have become slices."""
+def _meaning(page: Any, samples: int) -> Stored:
+    """What the tags say of the numbers; `samples` of a pixel is 1 where planes are slices."""
     colours = int(page.photometric)
     extra = tuple(page.extrasamples or ())
     palette = None
@@ -276,7 +293,7 @@ def _meaning(page: Any, sliced: bool) -> Stored:
     return Stored(
         np.empty(0),
         bits if isinstance(bits, int) else 0,
-        alpha=bool(extra) and extra[-1] in _OPACITY and not sliced,
+        alpha=bool(extra) and extra[-1] in _OPACITY and samples > 1,
         palette=palette,
         white_is_zero=colours == _WHITE_IS_ZERO,
         nodata=_nodata(_tag(page, _NODATA)),

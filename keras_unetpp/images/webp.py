@@ -41,6 +41,14 @@ def read_chunks(file: BinaryIO) -> WebP:
     return WebP(width, height, lossless, exif)
 
 
+def first_sides(start: bytes) -> tuple[int, int, bool] | None:
+    """Height, width, and whether it is lossless, of a picture whose first bytes these are; None if they do not tell."""
+    if start[:4] != b"RIFF" or start[12:16] not in (b"VP8 ", b"VP8L") or len(start) < 30:
+        return None
+    width, height, lossless = _sides(start[20:30], start[12:16])
+    return height, width, lossless
+
+
 def _sides(start: bytes, kind: bytes) -> tuple[int, int, bool]:
     if len(start) < 10:
         raise ValueError("image file is truncated")
