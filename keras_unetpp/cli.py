@@ -176,7 +176,7 @@ def _search_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _recipe_options(parser: argparse.ArgumentParser) -> None:
-    from keras_unetpp.training.recipe import Recipe
+    from keras_unetpp.recipe import Recipe
 
     group = parser.add_argument_group("training")
     for item in dataclasses.fields(Recipe):
@@ -213,7 +213,7 @@ def _spec(options: dict[str, Any]) -> Any:
 
 
 def _train(data: str, out: str, **options: Any) -> None:
-    from keras_unetpp.training.recipe import Recipe
+    from keras_unetpp.recipe import Recipe
 
     spec = _spec(options)
     recipe = Recipe.from_dict(options)
