@@ -160,7 +160,7 @@ def test_an_interrupt_is_130(monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_unetpp.cli._levels", interrupted)
+    monkeypatch.setattr("keras_unetpp.spec.level_costs", interrupted)
     assert main(["levels"]) == 130
     assert "interrupted" in capsys.readouterr().err
 
