@@ -4,8 +4,9 @@ Everything here is imported on first use, so that `import keras_unetpp.spec` nee
 """
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
+
+from keras_unetpp.registration import register
 
 if TYPE_CHECKING:
     from keras_unetpp import interop, zoo
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from keras_unetpp.graph.model import UNetPP
     from keras_unetpp.inference import Predictor, segment
     from keras_unetpp.pruning import choose, levels, prune
+    from keras_unetpp.recipe import Recipe
     from keras_unetpp.search import search
     from keras_unetpp.search.budget import Budget
     from keras_unetpp.search.hypermodel import UNetPPHyperModel
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from keras_unetpp.training.evaluate import evaluate
     from keras_unetpp.training.finetune import GradualUnfreezing, freeze_encoder, unfreeze_encoder
     from keras_unetpp.training.fit import fit
-    from keras_unetpp.training.recipe import Recipe
     from keras_unetpp.zoo import load
 
 __version__ = "0.1.0"
@@ -39,7 +40,7 @@ _HOME = {
     "Budget": "search.budget",
     "InputError": "errors",
     "Predictor": "inference",
-    "Recipe": "training.recipe",
+    "Recipe": "recipe",
     "SearchResult": "search.result",
     "Spec": "spec",
     "UNetPP": "graph.model",
@@ -89,7 +90,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-if "keras" in sys.modules:
-    # Whoever has Keras loaded may open a saved model next: its classes must be known by then.
-    for _module in ("graph.model", "training.losses", "training.metrics"):
-        importlib.import_module(f"{__name__}.{_module}")
+register()

@@ -18,6 +18,7 @@ from typing import Any
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import write_text
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
 from keras_unetpp.search.budget import LATENCY, Budget
 from keras_unetpp.search.display import Display
@@ -29,7 +30,6 @@ from keras_unetpp.search.result import SearchResult, collect
 from keras_unetpp.search.space import Space, describe, offers
 from keras_unetpp.search.workers import Chief, Role, role, serve, work
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.training.recipe import Recipe
 
 SPACE, TRIALS, RESULT = "space.json", "trials", "result"
 

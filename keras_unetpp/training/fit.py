@@ -12,13 +12,13 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.graph.heads import heads
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.progress import track
+from keras_unetpp.recipe import Recipe, check_names
 from keras_unetpp.training import losses
 from keras_unetpp.training.augment import augmentation
 from keras_unetpp.training.data import Crops, Sample, load, read_folder
 from keras_unetpp.training.display import Display
 from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
-from keras_unetpp.training.recipe import Recipe, check_names
 from keras_unetpp.training.run import Row, Run
 
 LOSSES: dict[str, type[losses.SegmentationLoss]] = {

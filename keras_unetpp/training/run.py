@@ -17,8 +17,8 @@ import keras
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing, write_text
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.training.recipe import Recipe
 
 Row = dict[str, float]
 
