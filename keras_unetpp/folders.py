@@ -13,6 +13,7 @@ from keras_unetpp.images import FilePath, image_size, list_images, write_png
 from keras_unetpp.images import overlay as painted
 from keras_unetpp.inference import Predictor, check_output
 from keras_unetpp.networks import Segmenter, at_level
+from keras_unetpp.pixels import Ranges, to_255
 from keras_unetpp.progress import track
 from keras_unetpp.spec.plan import Level
 
@@ -67,15 +68,16 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
     files = {path: [Path(out, name) for name in own] for path, own in names.items() if path not in failed}
     if skip_existing:
         files = {path: own for path, own in files.items() if not all(file.is_file() for file in own)}
-    alone = len(files) == 1
+    alone, ranges = len(files) == 1, Ranges("Images to segment")
     for path, own in track(files.items(), "segmenting", progress and not alone, len(files)):
         try:
-            contents = _contents(predictor, path, output, threshold, overlay, progress and alone)
+            contents = _contents(predictor, path, output, threshold, overlay, progress and alone, ranges)
         except InputError as error:
             failed[path] = error
             continue
         for file, content in zip(own, contents, strict=True):
             _write(file, content)
+    ranges.tell()
     return _told([file for path, own in files.items() if path not in failed for file in own], failed, len(paths))
 
 
@@ -153,10 +155,10 @@ def _check_writable(out: Path) -> None:
 
 
 def _contents(predictor: Predictor, path: Path, output: str, threshold: float, overlay: bool,
-              progress: bool) -> list[np.ndarray]:  # fmt: skip
+              progress: bool, ranges: Ranges) -> list[np.ndarray]:  # fmt: skip
     """What to write for one image; bool stands for 0 and 255."""
     pixels = predictor.read(path)
-    (probabilities,) = predictor(pixels, progress).values()
+    (probabilities,) = predictor(pixels, progress, ranges, path).values()
     mask = predictor.mask(probabilities, threshold)
     if output == "probabilities":
         contents = [probabilities]
@@ -166,7 +168,7 @@ def _contents(predictor: Predictor, path: Path, output: str, threshold: float, o
         contents = list(np.moveaxis(mask.reshape(probabilities.shape) > 0, -1, 0))
     if overlay:
         ids = mask if mask.ndim == 2 else np.where(mask.any(-1), 1 + probabilities.argmax(-1), 0)
-        contents.append(painted(pixels, ids))
+        contents.append(painted(to_255(pixels), ids))
     return contents
 
 

@@ -70,6 +70,7 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
     samples = read_folder(data, ndim=rank) if isinstance(data, (str, Path)) else list(data)
     validation = [sample for sample in samples if sample.split == "val"]
     run = Run(out)
+    spec = run.take_up(model)
     run.start(spec, settings, resume)
     reading: dict[str, Any] = {"channels": spec.channels, "classes": spec.classes}
     reading |= {"labels": settings.labels, "ignore_index": settings.ignore_index}

@@ -17,8 +17,11 @@ import keras
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing, write_text
+from keras_unetpp.graph.heads import standardization
+from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.recipe import Recipe
-from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.fields import FIELDS, Spec
+from keras_unetpp.spec.records import resumed
 
 Row = dict[str, float]
 
@@ -32,6 +35,16 @@ class Run:
         self.best = self.folder / "best.keras"
         self.log = self.folder / "log.csv"
         self.rows: list[Row] = []
+
+    def take_up(self, model: UNetPP) -> Spec:
+        """The model's Spec, after it was given what a run of an earlier version here did not say of its own."""
+        if self.last.exists():
+            before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            own = Spec.from_dict(resumed(before["spec"], model.spec.to_dict(), FIELDS))
+            if own != model.spec:
+                standardization(model).epsilon = own.standardize_epsilon
+                model.spec = own
+        return model.spec
 
     def start(self, spec: Spec, recipe: Recipe, resume: bool) -> None:
         """Claim the folder, or check that the run in it was started with the same settings.
@@ -48,6 +61,7 @@ class Run:
         if not resume:
             raise InputError(f"{self.folder} holds a run already. Choose another folder, or resume it.")
         before = json.loads(path.read_text(encoding="utf-8"))
+        before["spec"] = Spec.from_dict(before["spec"]).to_dict()
         for part, values in described.items():
             for name, value in values.items():
                 if before[part].get(name) != value:
