@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from keras_unetpp.training.evaluate import evaluate
     from keras_unetpp.training.finetune import GradualUnfreezing, freeze_encoder, unfreeze_encoder
     from keras_unetpp.training.fit import fit
+    from keras_unetpp.training.folders import DataFolder
     from keras_unetpp.training.recipe import Recipe
+    from keras_unetpp.training.sharing import split_folder
+    from keras_unetpp.training.summary import describe_data
     from keras_unetpp.zoo import load
 
 __version__ = "0.1.0"
@@ -37,6 +40,7 @@ _HOME = {
     "Artefact": "artefacts",
     "GradualUnfreezing": "training.finetune",
     "Budget": "search.budget",
+    "DataFolder": "training.folders",
     "InputError": "errors",
     "Predictor": "inference",
     "Recipe": "training.recipe",
@@ -48,6 +52,7 @@ _HOME = {
     "build": "graph.build",
     "choose": "pruning",
     "cost": "spec",
+    "describe_data": "training.summary",
     "evaluate": "training.evaluate",
     "fit": "training.fit",
     "freeze_encoder": "training.finetune",
@@ -58,6 +63,7 @@ _HOME = {
     "read_folder": "training.data",
     "register_backbone": "graph.backbones",
     "segment": "inference",
+    "split_folder": "training.sharing",
     "unfreeze_encoder": "training.finetune",
 }
 _MODULES = {

@@ -11,6 +11,7 @@ import numpy as np
 from keras_unetpp.inference import Predictor
 from keras_unetpp.progress import track
 from keras_unetpp.training.data import Sample, load, read_folder
+from keras_unetpp.training.folders import FOLDERS, DataFolder
 from keras_unetpp.training.metrics import counts
 
 
@@ -41,7 +42,7 @@ class Case(NamedTuple):
     target: np.ndarray
 
 
-Data = str | Path | Sequence[Sample] | tuple[np.ndarray, np.ndarray]
+Data = str | Path | DataFolder | Sequence[Sample] | tuple[np.ndarray, np.ndarray]
 """A folder (its `val` split counts), samples, or arrays of images and masks."""
 
 
@@ -60,7 +61,7 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "foreground", igno
 
 
 def _items(data: Data, ndim: int) -> list[Sample | Case]:
-    if isinstance(data, (str, Path)):
+    if isinstance(data, FOLDERS):
         return [sample for sample in read_folder(data, ndim=ndim) if sample.split == "val"]
     if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], Sample):
         pairs = zip(*data, strict=True)
