@@ -1,4 +1,7 @@
-"""The model class: a functional `keras.Model` whose heads all learn from one `y`."""
+"""The model class: a functional `keras.Model` whose heads all learn from one `y`.
+
+What it needs of this package beside `spec` is imported late: see `keras_unetpp.registration`.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,9 +9,6 @@ from typing import Any
 import keras
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.graph.encoder import encoder_layers
-from keras_unetpp.graph.slow import slow
-from keras_unetpp.graph.steady import steady
 from keras_unetpp.spec.fields import Spec, check_sides
 
 
@@ -25,6 +25,8 @@ class UNetPP(keras.Model):
     spec: Spec
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        from keras_unetpp.graph.steady import steady
+
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
         for layer in self.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -66,6 +68,9 @@ class UNetPP(keras.Model):
         )
         self._encoder_learning_rate = rate
         if rate != 1:
+            from keras_unetpp.graph.encoder import encoder_layers
+            from keras_unetpp.graph.slow import slow
+
             slow(self.optimizer, [one for layer in encoder_layers(self).values() for one in layer.weights], rate)
 
     def get_compile_config(self) -> dict[str, Any] | None:
@@ -129,3 +134,7 @@ def _copies(metrics: Any) -> list[Any]:
     """Fresh metrics of the same configuration: a metric has state, so no two heads may share one."""
     items = metrics if isinstance(metrics, (list, tuple)) else [metrics]
     return [type(item).from_config(item.get_config()) if isinstance(item, keras.Metric) else item for item in items]
+
+
+# Keras' .h5 files name a model's class alone, without its package.
+keras.saving.get_custom_objects()[UNetPP.__name__] = UNetPP

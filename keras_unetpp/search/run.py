@@ -17,8 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_unetpp.data_folder import data_folder
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import sweep, write_text
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
 from keras_unetpp.search.budget import LATENCY, Budget
 from keras_unetpp.search.display import Display
@@ -30,10 +32,6 @@ from keras_unetpp.search.result import SearchResult, collect
 from keras_unetpp.search.space import Space, describe, offers
 from keras_unetpp.search.workers import Chief, Role, role, serve, work
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.training.folders import data_folder
-from keras_unetpp.training.recipe import Recipe
-from keras_unetpp.training.record import Record, check_same, record
-from keras_unetpp.training.summary import contents, describe_data
 
 SPACE, TRIALS, RESULT = "space.json", "trials", "result"
 
@@ -82,7 +80,7 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
     wanted = Space(**describe(budget, fields, spec, recipe, shares))
     if tuner == "hyperband" and "epochs" in wanted.axes:
         raise InputError("Hyperband chooses the epochs itself. Give epochs one value: that of the longest training.")
-    seen = record(contents(data, Spec(wanted.spec["input_shape"], depth=1).rank)[0])
+    seen = _seen(data, wanted)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     oracle = make_oracle(tuner, max_trials, wanted.recipe.epochs, wanted.recipe.seed)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
@@ -90,13 +88,12 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
         warnings.filterwarnings("ignore", module=r"(sklearn|keras_tuner)\.")
         chief: Any = Chief(oracle, own) if own.worker else oracle
         space = _space(root, wanted, tuner, own.worker, seen, data_changed)
-        if not own.worker:
-            _describe(data, space, progress)
         hypermodel = UNetPPHyperModel(space)
         run = _runner(root / TRIALS, hypermodel, data, repeat, progress, data_changed, chief if own.worker else None)
         if own.worker:
             work(chief, own.tuner_id, run)
             return collect(root / TRIALS, budget)
+        _describe(data, space, progress)
         total = None if oracle.max_trials is None else min(oracle.max_trials, len(space))
         display = Display(root / TRIALS, total, deadline, progress)
         oracle.on_begin, oracle.on_end, oracle.deadline = display.on_begin, display.on_end, deadline
@@ -112,6 +109,18 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
     return result
 
 
+def _seen(data: Any, wanted: Space) -> Any:
+    """The record of the data, whose headers are checked."""
+    from keras_unetpp.training.record import record
+    from keras_unetpp.training.summary import contents
+
+    return record(contents(data, _rank(wanted))[0])
+
+
+def _rank(space: Space) -> int:
+    return Spec(space.spec["input_shape"], depth=1).rank
+
+
 def _check_numbers(max_trials: int, max_minutes: float | None, repeat: int, worker_timeout: float) -> None:
     if type(max_trials) is not int or max_trials < 1:
         raise InputError(f"max_trials must be a whole number of at least 1. Received: {max_trials!r}.")
@@ -122,13 +131,15 @@ def _check_numbers(max_trials: int, max_minutes: float | None, repeat: int, work
             raise InputError(f"{name} must be a positive number. Received: {value!r}.")
 
 
-def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Record, data_changed: bool) -> Space:
+def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_changed: bool) -> Space:
     """The space of the folder: the one that a search there has, or a new one, which it then has."""
     path = root / SPACE
     if not worker:
         sweep(path)
     settings = {**wanted.settings(), "tuner": tuner if isinstance(tuner, str) else type(tuner).__mro__[2].__name__}
     if path.is_file():
+        from keras_unetpp.training.record import check_same
+
         before = json.loads(path.read_text(encoding="utf-8"))
         noted = before.pop("data", None)
         earlier, now = _flat(before), _flat(json.loads(json.dumps(settings)))
@@ -151,10 +162,12 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Record, da
 
 def _describe(data: Any, space: Space, progress: bool) -> None:
     """Tell what the data is and what is odd about it, once for all trials."""
+    from keras_unetpp.training.summary import describe_data
+
     recipe, searched = space.recipe, {"labels", "ignore_index"} & space.axes.keys()
     known: dict[str, Any] = {} if searched else {"labels": recipe.labels, "ignore_index": recipe.ignore_index}
-    ndim = Spec(space.spec["input_shape"], depth=1).rank
-    summary = describe_data(data, classes=space.spec.get("classes"), ndim=ndim, progress=progress, **known)
+    known |= {"classes": space.spec["classes"], "ndim": _rank(space)}
+    summary = describe_data(data, progress=progress, **known)
     if progress:
         print(summary, end="\n\n", file=sys.stderr)
     summary.tell()

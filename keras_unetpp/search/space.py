@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from keras_unetpp.errors import InputError, hint
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.search.budget import LATENCY, Budget
 from keras_unetpp.search.tree import Branch, Point, axis_of, branches, by_axis
 from keras_unetpp.search.widths import Narrowest, fitting, narrowest
 from keras_unetpp.spec.fields import FIELDS, Spec
-from keras_unetpp.training.recipe import Recipe
 
 RECIPE = tuple(item.name for item in fields(Recipe))
 LISTS = tuple(name for name, item in FIELDS.items() if isinstance(item.default, tuple))

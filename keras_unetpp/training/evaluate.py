@@ -8,10 +8,10 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_unetpp.data_folder import FOLDERS, DataFolder
 from keras_unetpp.inference import Predictor
 from keras_unetpp.progress import track
 from keras_unetpp.training.data import Sample, load, read_folder
-from keras_unetpp.training.folders import FOLDERS, DataFolder
 from keras_unetpp.training.metrics import counts
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import keras
 
+from keras_unetpp.data_folder import DataFolder, data_folder
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.heads import heads
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.progress import track
+from keras_unetpp.recipe import Recipe, check_names
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.training import losses
 from keras_unetpp.training.augment import augmentation
@@ -20,8 +22,6 @@ from keras_unetpp.training.data import Crops, Sample, load
 from keras_unetpp.training.display import Display
 from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
-from keras_unetpp.training.folders import DataFolder, data_folder
-from keras_unetpp.training.recipe import Recipe, check_names
 from keras_unetpp.training.record import record
 from keras_unetpp.training.run import Row, Run
 from keras_unetpp.training.summary import contents, summarize

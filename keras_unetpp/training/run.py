@@ -18,8 +18,8 @@ import keras
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing, sweep, write_text
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.training.record import Record, check_same
 
 Row = dict[str, float]

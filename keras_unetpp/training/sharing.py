@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_unetpp.data_folder import DataFolder, data_folder
 from keras_unetpp.errors import InputError
 from keras_unetpp.training.contents import LeftOut, pairs
-from keras_unetpp.training.folders import DataFolder, data_folder, match_rows
+from keras_unetpp.training.folders import match_rows
 from keras_unetpp.training.index import FILE, GROUP, NAME, SPLIT, SPLITS, read_index, write_index
 from keras_unetpp.training.splits import by_share
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from keras_unetpp.data_folder import FOLDERS, DataFolder, data_folder
 from keras_unetpp.errors import InputWarning
 from keras_unetpp.images import image_size
 from keras_unetpp.pixels import Ranges
@@ -15,7 +16,7 @@ from keras_unetpp.progress import track
 from keras_unetpp.tables import table
 from keras_unetpp.training.advice import Seen, advice
 from keras_unetpp.training.contents import LeftOut
-from keras_unetpp.training.folders import FOLDERS, DataFolder, Sample, check_samples, data_folder, read_pair, scan
+from keras_unetpp.training.folders import Sample, check_samples, read_pair, scan
 from keras_unetpp.training.index import SPLITS
 from keras_unetpp.training.survey import FEW, Ids, Look, Survey
 
