@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from keras_unetpp.search.result import SearchResult
     from keras_unetpp.spec import Spec, cost
     from keras_unetpp.training import losses, metrics
+    from keras_unetpp.training.convert import convert_data
     from keras_unetpp.training.data import read_folder
     from keras_unetpp.training.evaluate import evaluate
     from keras_unetpp.training.finetune import GradualUnfreezing, freeze_encoder, unfreeze_encoder
@@ -52,6 +53,7 @@ _HOME = {
     "UNetPPHyperModel": "search.hypermodel",
     "build": "graph.build",
     "choose": "pruning",
+    "convert_data": "training.convert",
     "cost": "spec",
     "describe_data": "training.summary",
     "evaluate": "training.evaluate",

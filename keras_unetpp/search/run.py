@@ -58,12 +58,10 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
         shares: widths on offer for each structure: the widest that fits, then each 1/sqrt(2) of the one before.
         repeat: timed runs of each trained level; 0 measures no latency.
         worker_timeout: seconds of silence after which another worker goes on with a worker's trial.
-        data_changed: go on though images were added, removed or changed since; trials that are finished keep the scores
-            that they had on the data as it was.
+        data_changed: go on though the data has changed since; finished trials keep their scores on what it was.
         progress: tell trials done, the best so far and time left.
         fields: fields of Spec and Recipe, by name: one value for all trials, or a list to search. `depth` is searched
-            over 2..5 unless given; `width` may be given a list to choose from; `crop` a list of sides, or of tuples of
-            sides. Fields of `DataFolder` too, which are not searched.
+            over 2..5 unless given; `width` may be given a list to choose from. Fields of `DataFolder` too, one value.
 
     Returns:
         All levels of all trials. A worker returns what there is when it ends.
@@ -100,10 +98,7 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
         _load(oracle, root, hypermodel, own, worker_timeout)
         display.start(len(space), len(oracle.end_order))
         try:
-            if own.chief:
-                serve(oracle, own.address)
-            else:
-                work(oracle, own.tuner_id, run)
+            serve(oracle, own.address) if own.chief else work(oracle, own.tuner_id, run)
         finally:
             result = _finish(root, budget)
     return result
