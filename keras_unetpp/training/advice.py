@@ -59,10 +59,8 @@ def _no_foreground(seen: Seen) -> Iterator[str]:
     for split in SPLITS:
         own = seen.ids[split]
         if own.masks and not own.foreground:
-            marked = own.total + own.ignored
-            ignored = (
-                f", and {100 * own.ignored / marked:.0f} % of them are left out by ignore_index" if own.ignored else ""
-            )
+            part = own.ignored / (own.total + own.ignored)
+            ignored = f", and {part:.1%} of all pixels are left out by ignore_index" if part else ""
             yield (
                 f"No mask of {split} holds foreground: all pixels that count are 0{ignored}{seen.scope}. Nothing can be"
                 f" {'learnt from' if split == 'train' else 'scored on'} them."
