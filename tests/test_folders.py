@@ -209,8 +209,8 @@ def test_sources_that_are_none(model, source, tmp_path, monkeypatch):
     missing, empty, out = tmp_path / "missing", tmp_path / "empty", tmp_path / "out"
     empty.mkdir()
     fails(InputError, f"no such image or folder: {missing}", monkeypatch, model, missing, out)
-    fails(InputError, f"{empty} holds no image; supported are .png, .jpg, .jpeg, .tif, .tiff", monkeypatch, model,
-          empty, out)  # fmt: skip
+    supported = ".png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff"
+    fails(InputError, f"{empty} holds no image; supported are {supported}", monkeypatch, model, empty, out)
     text = f"a folder is required to write to; {source}/b.png is a file"
     fails(InputError, text, monkeypatch, model, source / "a.png", source / "b.png")
 

@@ -31,7 +31,8 @@ from keras_unetpp.search.outcome import OUTCOME, Outcome
 from keras_unetpp.search.result import SearchResult, collect
 from keras_unetpp.search.space import Space, describe, offers
 from keras_unetpp.search.workers import Chief, Role, role, serve, work
-from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.fields import FIELDS, Spec
+from keras_unetpp.spec.records import as_before, resumed
 
 SPACE, TRIALS, RESULT = "space.json", "trials", "result"
 
@@ -137,6 +138,9 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
 
         before = json.loads(path.read_text(encoding="utf-8"))
         noted = before.pop("data", None)
+        settings["spec"] = resumed(before["spec"], wanted.spec, FIELDS)
+        written = as_before(before["spec"])
+        before["spec"] |= {name: value for name, value in written.items() if name in wanted.spec}
         earlier, now = _flat(before), _flat(json.loads(json.dumps(settings)))
         for name in {**now, **earlier}:
             if name != "offers" and earlier.get(name) != now.get(name):

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_unetpp.data_folder import FOLDERS, DataFolder
 from keras_unetpp.inference import Predictor
+from keras_unetpp.pixels import Ranges
 from keras_unetpp.progress import track
 from keras_unetpp.training.data import Sample, load, read_folder
 from keras_unetpp.training.metrics import counts
@@ -47,16 +48,21 @@ Data = str | Path | DataFolder | Sequence[Sample] | tuple[np.ndarray, np.ndarray
 
 
 def evaluate(model: keras.Model, data: Data, *, labels: str = "foreground", ignore_index: int | None = None,
-             progress: bool = False) -> list[Score]:  # fmt: skip
-    """Scores of every head of a model on every image; an empty mask rightly found empty scores 1."""
-    predictor = Predictor(model)
+             progress: bool = False, ranges: Ranges | None = None) -> list[Score]:  # fmt: skip
+    """Scores of every head of a model on every image; an empty mask rightly found empty scores 1.
+
+    What is odd about the values of the images, `ranges` takes in; without it, an `InputWarning` tells it here.
+    """
+    predictor, own = Predictor(model), ranges or Ranges("Images to score")
     items: list[Sample | Case] = _items(data, ndim=len(predictor.sides))
     scores = []
     for item in track(items, "scoring images", progress):
         case = item if isinstance(item, Case) else _read(item, predictor, labels, ignore_index)
-        for head, probabilities in predictor(case.image).items():
+        for head, probabilities in predictor(case.image, ranges=own, name=f"image {case.name}").items():
             iou, dice = overlap(case.target, predictor.mask(probabilities), predictor.classes, ignore_index)
             scores.append(Score(case.name, case.kind, head, iou, dice))
+    if ranges is None:
+        own.tell()
     return scores
 
 
@@ -74,6 +80,8 @@ def _items(data: Data, ndim: int) -> list[Sample | Case]:
 
 def _read(sample: Sample, predictor: Predictor, labels: str, ignore_index: int | None) -> Case:
     image, target = load(sample, predictor.channels, labels, predictor.classes, ignore_index, ndim=len(predictor.sides))
+    if image.dtype != np.uint8:
+        image = predictor.read(sample.image)  # in its own type, as `segment` takes it
     return Case(sample.name, sample.kind, image, target[..., 0])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_unetpp.data_folder import DataFolder
 from keras_unetpp.errors import InputError
-from keras_unetpp.images import JPEG, image_size, read_mask, read_samples
+from keras_unetpp.images import check_mask, image_size, read_mask, read_samples
 from keras_unetpp.pixels import to_255
 from keras_unetpp.training.contents import LeftOut, Pair, others, pairs
 from keras_unetpp.training.index import FILE, GROUP, KIND, NAME, SPLIT, SPLITS, Row, normal, read_index
@@ -137,9 +137,8 @@ def match_rows(index: Path, rows: Sequence[Row], found: dict[str, Pair]) -> Iter
 
 
 def _check_sizes(sample: Sample, ndim: int) -> None:
-    if sample.mask.suffix.lower() in JPEG:
-        read_mask(sample.mask, ndim)  # raises: JPEG changes label ids
-    _check_same_size(sample, image_size(sample.image, ndim), image_size(sample.mask, ndim))
+    check_mask(sample.mask)
+    _check_same_size(sample, image_size(sample.image, ndim), image_size(sample.mask, ndim, channels=1))
 
 
 def _check_same_size(sample: Sample, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:

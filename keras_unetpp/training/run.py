@@ -18,8 +18,11 @@ import keras
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing, sweep, write_text
+from keras_unetpp.graph.heads import standardization
+from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.recipe import Recipe
-from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.fields import FIELDS, Spec
+from keras_unetpp.spec.records import resumed
 from keras_unetpp.training.record import Record, check_same
 
 Row = dict[str, float]
@@ -37,6 +40,16 @@ class Run:
         self.best = self.folder / "best.keras"
         self.log = self.folder / "log.csv"
         self.rows: list[Row] = []
+
+    def take_up(self, model: UNetPP) -> Spec:
+        """The model's Spec, after it was given what a run of an earlier version here did not say of its own."""
+        if self.last.exists():
+            before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            own = Spec.from_dict(resumed(before["spec"], model.spec.to_dict(), FIELDS))
+            if own != model.spec:
+                standardization(model).epsilon = own.standardize_epsilon
+                model.spec = own
+        return model.spec
 
     def start(self, spec: Spec, recipe: Recipe, resume: bool, data: Record, data_changed: bool = False) -> None:
         """Claim the folder, or check that the run in it was started with the same settings and data.
