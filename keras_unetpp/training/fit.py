@@ -13,6 +13,7 @@ from keras_unetpp.data_folder import DataFolder, data_folder
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.heads import heads
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.pixels import Ranges
 from keras_unetpp.progress import track
 from keras_unetpp.recipe import Recipe, check_names
 from keras_unetpp.spec.fields import Spec
@@ -184,7 +185,9 @@ class _Epochs(keras.callbacks.Callback):
         return self.recipe.patience is not None and self.run.stale() >= self.recipe.patience
 
     def _validate(self) -> Row:
-        scores = evaluate(self.model, self.validation, labels=self.recipe.labels, ignore_index=self.recipe.ignore_index)
+        options: dict[str, Any] = {"labels": self.recipe.labels, "ignore_index": self.recipe.ignore_index}
+        options["ranges"] = Ranges("")  # of images that were looked at before training, so there is nothing to tell
+        scores = evaluate(self.model, self.validation, **options)
         rows: Row = {}
         for head in heads(self.model):
             _, rows[f"val_{head}_iou"], rows[f"val_{head}_dice"] = mean(scores, head)

@@ -118,9 +118,11 @@ def summarize(survey: Survey, samples: Sequence[Sample], left_out: Iterable[Left
         samples: all of the data.
         left_out: of the folder.
         source: where they come from.
-        labels: "foreground" or "classes"; None if that is not decided.
+        labels: "foreground" or "classes"; None or "auto": as follows from `classes`.
         classes: of the network; None if that is not known.
     """
+    if labels in (None, "auto"):
+        labels = None if classes is None else "classes" if classes > 1 else "foreground"
     looks = tuple(survey.looks[key] for key in sorted(survey.looks))
     named = tuple(one for one in left_out if one.names)
     loud = [str(one) for one in named if one.told]
@@ -151,8 +153,6 @@ def describe_data(data: Any, *, labels: str | None = None, classes: int | None =
     data = data_folder(data, options)
     if options:
         raise TypeError(f"describe_data() got an unexpected keyword argument {next(iter(options))!r}")
-    if labels is None and classes is not None:
-        labels = "classes" if classes > 1 else "foreground"
     samples, left_out, source = contents(data, ndim)
     survey = Survey(ignore_index)
     chosen = _bounded(samples, ndim)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_unetpp.pixels import Ranges
+from keras_unetpp.pixels import Ranges, unexpected
 from keras_unetpp.training.folders import Sample
 
 MOST_IDS = 2**16
@@ -95,7 +95,7 @@ class Survey:
         """Take in an image in its own type (*sides, channels) and the ids of its mask (*sides)."""
         counts = count_ids(ids)
         ignored = 0 if self.ignore_index is None else counts.pop(self.ignore_index, 0)
-        low, high = float(pixels.min()), float(pixels.max())
+        low, high, odd = float(pixels.min()), float(pixels.max()), unexpected(pixels)
         above = [number for number in counts if number > 0]
         seen = Look(
             sample.name,
@@ -116,7 +116,7 @@ class Survey:
             if key in self.looks:
                 return
             self.looks[key] = seen
-            self.ranges.look(pixels, sample.image)
+            self.ranges.add(odd, sample.image)
             self._count(self.ids.setdefault(sample.split, Ids()), counts, ignored)
 
     def _count(self, own: Ids, counts: dict[int, int], ignored: int) -> None:
