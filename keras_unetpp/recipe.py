@@ -22,7 +22,8 @@ class Recipe:
 
     epochs: int = _field(60, "epochs in all; the cosine schedule ends there", 1)
     batch_size: int = _field(8, "crops a step", 1)
-    crop: int = _field(192, "side of the random crops in pixels; a multiple of 2^depth", 1)
+    crop: int | tuple[int, ...] = _field(192, "side of the random crops in pixels, or [depth,]height,width; a multiple"
+                                         " of 2^depth", 1)  # fmt: skip
     crops_per_epoch: int | None = _field(None, "crops an epoch; default one per training image", 1)
     labels: str = _field("foreground", "masks hold instance ids (any above 0 is foreground) or class ids",
                          allowed=("foreground", "classes"))  # fmt: skip
@@ -42,12 +43,37 @@ class Recipe:
     seed: int = _field(0, "of weights, crops and augmentation", 0)
 
     def __post_init__(self) -> None:
+        if isinstance(self.crop, list):
+            object.__setattr__(self, "crop", tuple(self.crop))
         for item in fields(self):
-            _check(item.name, getattr(self, item.name), item.default, item.metadata)
+            value = getattr(self, item.name)
+            several = item.name == "crop" and isinstance(value, tuple) and value
+            for one in value if several else (value,):
+                _check(item.name, one, item.default, item.metadata)
+
+    def crop_sides(self, rank: int, divisor: int) -> tuple[int, ...]:
+        """The sides of a crop in pixels.
+
+        Args:
+            rank: how many there are.
+            divisor: of which each must be a multiple, the reduction of the network's lowest row.
+
+        Raises:
+            InputError: another number of sides, or one that is no multiple.
+        """
+        sides = self.crop if isinstance(self.crop, tuple) else (self.crop,) * rank
+        if len(sides) != rank:
+            wanted = "height and width" if rank == 2 else "depth, height and width"
+            raise InputError(f"Recipe.crop must be one side, or {rank}: {wanted}. Received: {self.crop}.")
+        if any(side % divisor for side in sides):
+            raise InputError(
+                f"Recipe.crop must be a multiple of {divisor}, the reduction of the lowest row. Received: {self.crop}."
+            )
+        return sides
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":

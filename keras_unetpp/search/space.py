@@ -182,7 +182,7 @@ def describe(budget: Budget, values: Mapping[str, Any], spec: Spec | None, recip
         elif not value:
             raise InputError(f"{name} needs one value at least. Received: none.")
         else:
-            axes[name] = tuple(dict.fromkeys(value))
+            axes[name] = tuple(dict.fromkeys(tuple(one) if isinstance(one, list) else one for one in value))
     if WIDTH in fixed:
         axes[WIDTH] = (fixed.pop(WIDTH),)
     base = {**(spec or Spec()).to_dict(), **{name: value for name, value in fixed.items() if name in FIELDS}}
@@ -229,8 +229,7 @@ def _proposal(space: Space, values: Mapping[str, Any], width: int) -> Proposal:
     chosen = {name: value for name, value in values.items() if name in FIELDS}
     spec = Spec.from_dict({**space.spec, **chosen, WIDTH: width})
     recipe = Recipe.from_dict({**space.recipe.to_dict(), **{name: v for name, v in values.items() if name in RECIPE}})
-    if recipe.crop % spec.divisor:
-        raise InputError(f"Recipe.crop must be a multiple of 2^depth = {spec.divisor}. Received: {recipe.crop}.")
+    recipe.crop_sides(spec.rank, spec.divisor)
     return Proposal(spec, recipe)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_unetpp.data_folder import FOLDERS, DataFolder
 from keras_unetpp.inference import Predictor
 from keras_unetpp.pixels import Ranges
 from keras_unetpp.progress import track
@@ -42,7 +43,7 @@ class Case(NamedTuple):
     target: np.ndarray
 
 
-Data = str | Path | Sequence[Sample] | tuple[np.ndarray, np.ndarray]
+Data = str | Path | DataFolder | Sequence[Sample] | tuple[np.ndarray, np.ndarray]
 """A folder (its `val` split counts), samples, or arrays of images and masks."""
 
 
@@ -66,7 +67,7 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "foreground", igno
 
 
 def _items(data: Data, ndim: int) -> list[Sample | Case]:
-    if isinstance(data, (str, Path)):
+    if isinstance(data, FOLDERS):
         return [sample for sample in read_folder(data, ndim=ndim) if sample.split == "val"]
     if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], Sample):
         pairs = zip(*data, strict=True)
