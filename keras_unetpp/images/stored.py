@@ -45,9 +45,12 @@ class Stored:
     def turned(self, orientation: object) -> "Stored":
         """The picture as it is to be seen."""
         swap, down, across = _turn(orientation)
+        if not (swap or down or across):
+            return self
         values = self.values.swapaxes(-3, -2) if swap else self.values
         values = values[..., ::-1, :, :] if down else values
-        return replace(self, values=values[..., ::-1, :] if across else values)
+        values = values[..., ::-1, :] if across else values
+        return replace(self, values=np.ascontiguousarray(values))  # PyTorch takes no array that runs backwards
 
     def as_volume(self) -> "Stored":
         """The picture as the one slice of a volume."""

@@ -190,10 +190,15 @@ def _pages(tiff: Any, file: BinaryIO) -> Picture:
 
 def _described(description: str) -> tuple[tuple[int, ...], str]:
     """Shape and axes that tifffile wrote into the description of a page; empty if there are none."""
-    if not description.startswith('{"shape":'):
+    if re.match(r"shape=\([\d, L]+\)", description):  # before 2014
+        return tuple(map(int, re.findall(r"\d+", description))), ""
+    if not description.startswith("{") or '"shape":' not in description:
         return (), ""
-    told = json.loads(description)
-    return tuple(int(side) for side in told["shape"]), str(told.get("axes", ""))
+    try:
+        told = json.loads(description)
+        return tuple(int(side) for side in told["shape"]), str(told.get("axes", ""))
+    except (ValueError, TypeError, KeyError, RecursionError):  # of another program
+        return (), ""
 
 
 def _stack(described: tuple[int, ...], page: tuple[int, ...]) -> int:

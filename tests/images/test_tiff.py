@@ -99,6 +99,20 @@ def test_a_picture_cropped_since_tifffile_described_it(tmp_path):
     np.testing.assert_array_equal(read_image(path)[..., 0], SLICES[0])
 
 
+@pytest.mark.parametrize(
+    "text", [b'{"axes": "ZYX", "shape": [3, 8, 9]}\0', b"shape=(3, 8, 9)\0", b'{"shape": "wide"}\0']
+)
+def test_descriptions_of_older_and_other_programs(tmp_path, text):
+    three = np.moveaxis(SLICES[:3], 0, -1)
+    path = tiff(tmp_path / "a.tif", three, 8, 2, planar=True, tags={270: text})
+    np.testing.assert_array_equal(read_image(path, 1, 3)[..., 0], SLICES[:3])
+    if b"ZYX" in text:
+        np.testing.assert_array_equal(read_image(path, 3, 3), np.repeat(SLICES[:3, ..., None], 3, -1))
+    else:
+        with pytest.raises(InputError, match="may be slices or colours"):
+            read_image(path, 3, 3)
+
+
 def test_two_stacks_are_told_apart(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(SLICES, photometric="minisblack")
