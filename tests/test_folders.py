@@ -128,10 +128,10 @@ def test_an_interrupted_run_leaves_whole_files_and_is_gone_on_with(model, source
     out = tmp_path / "out"
     call = Predictor.__call__
 
-    def stopped(self, image, progress=False):
+    def stopped(self, image, *more):
         if image.shape[0] == 17:
             raise KeyboardInterrupt
-        return call(self, image, progress)
+        return call(self, image, *more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Predictor, "__call__", stopped)
