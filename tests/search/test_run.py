@@ -252,3 +252,22 @@ def test_an_empty_folder_and_an_empty_space_are_told(disk_folder, tmp_path):
 def test_an_outcome_both_ways():
     outcome = Outcome("3", kup.Spec(depth=1), kup.Recipe(), 5, failed="no room")
     assert Outcome.from_dict(json.loads(outcome.to_json())) == outcome
+
+
+def test_a_search_that_an_earlier_version_began_goes_on_with_its_constant(disk_folder, tmp_path, untrained):
+    root, options = tmp_path / "search", {**ONE, "normalization": "standardize"}
+    kup.search(disk_folder, root, BUDGET, max_trials=1, **options)
+    path = root / "space.json"
+    space = json.loads(path.read_text())
+    del space["spec"]["standardize_epsilon"]
+    path.write_text(json.dumps(space))
+    result = kup.search(disk_folder, root, BUDGET, max_trials=2, **options)
+    assert [one.spec.standardize_epsilon for one in result.outcomes] == [1e-5, 0.1]
+    with pytest.raises(InputError, match=r"other settings: spec\.standardize_epsilon was 0\.1\. Received: 0\.001\."):
+        kup.search(disk_folder, root, BUDGET, max_trials=2, standardize_epsilon=1e-3, **options)
+    searched = {**options, "normalization": ["rescale", "standardize"]}
+    kup.search(disk_folder, tmp_path / "other", BUDGET, max_trials=2, **searched)
+    (tmp_path / "other" / "space.json").write_text(
+        (tmp_path / "other" / "space.json").read_text().replace('"standardize_epsilon": 1e-05,', "")
+    )
+    kup.search(disk_folder, tmp_path / "other", BUDGET, max_trials=2, **searched)
