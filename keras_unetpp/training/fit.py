@@ -58,9 +58,10 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
         InputError: data, settings or folder that cannot work, told before training starts; or a loss that became NaN.
     """
     check_names(fields)
-    settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields})
-    keras.utils.set_random_seed(settings.seed)
     rank, spec = len(model.spec.sides), model.spec
+    settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields}).for_classes(spec.classes)
+    keras.utils.set_random_seed(settings.seed)
+    losses.check_class_weights(settings.class_weights, spec.classes)
     if settings.crop % spec.divisor:
         raise InputError(
             f"Recipe.crop must be a multiple of {spec.divisor}, the reduction of the lowest row. Received:"
@@ -127,7 +128,12 @@ def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     logits = model.spec.output_activation == "linear"
     multi_label = model.spec.classes > 1 and model.spec.output_activation == "sigmoid"
-    loss = LOSSES[recipe.loss](from_logits=logits, multi_label=multi_label, ignore_index=recipe.ignore_index)
+    loss = LOSSES[recipe.loss](
+        from_logits=logits,
+        multi_label=multi_label,
+        ignore_index=recipe.ignore_index,
+        class_weights=recipe.class_weights,
+    )
     model.compile(optimizer, loss=loss, jit_compile=False, encoder_learning_rate=recipe.encoder_learning_rate)
     optimizer.build(model.trainable_variables)
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.images import JPEG, image_size, list_images, read_image, read_mask
+from keras_unetpp.labels import resolved_labels
 
 SPLITS = ("train", "val")
-LABELS = ("foreground", "classes")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _sides(size: tuple[int, ...]) -> str:
 def load(
     sample: Sample,
     channels: int | None = None,
-    labels: str = "foreground",
+    labels: str = "auto",
     classes: int = 1,
     ignore_index: int | None = None,
     ndim: int = 2,
@@ -156,7 +156,7 @@ def load(
     Args:
         sample: what to read.
         channels: see `read_image`.
-        labels: "foreground" or "classes".
+        labels: "foreground", "classes", or "auto": classes if there are several.
         classes: ids run from 0 to classes - 1; one class means ids 0 and 1.
         ignore_index: an id that marks pixels to leave out of the loss.
         ndim: 2, or 3 for volumes with a leading depth axis.
@@ -164,8 +164,7 @@ def load(
     Raises:
         InputError: unreadable file, sizes that differ, an id out of range, unknown `labels`.
     """
-    if labels not in LABELS:
-        raise InputError(f"labels must be one of {', '.join(LABELS)}, got {labels!r}")
+    labels = resolved_labels(labels, classes)
     image, ids = read_image(sample.image, channels, ndim), read_mask(sample.mask, ndim)[..., None]
     _check_same_size(sample, image.shape[:-1], ids.shape[:-1])
     ignored = np.zeros_like(ids, bool) if ignore_index is None else ids == ignore_index
