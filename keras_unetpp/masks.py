@@ -200,7 +200,7 @@ def _is_channels(values: np.ndarray, classes: int, rank: int, name: str, batch: 
     return channels
 
 
-def _of_channels(values: np.ndarray, left_out: np.ndarray, exclusive: bool, ignore_index: int | None,
+def _of_channels(values: np.ndarray, left_out: Any, exclusive: bool, ignore_index: int | None,
                  name: str) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Masks with a channel for each class: ids, or channels where classes overlap, and what to leave out."""
     classes = values.shape[-1]
