@@ -93,7 +93,7 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
         size: sides in pixels at which costs and latency hold; default those of the Spec or file, else 256 each.
         repeat: timed runs of each level, batch 1; the median counts. 0 times nothing.
         progress: show a progress bar.
-        options: `labels` and `ignore_index` of `evaluate`.
+        options: `labels` and `ignore_index` of `evaluate`, which say how masks are read.
 
     Returns:
         `LevelTable`, rows L1..Ld and, with several heads, `mean`; of a file, `FileLevels`. Scores are at threshold

@@ -15,8 +15,11 @@ from keras_unetpp.search.widths import Narrowest, fitting, narrowest
 from keras_unetpp.spec.fields import FIELDS, Spec
 
 RECIPE = tuple(item.name for item in fields(Recipe))
-LISTS = tuple(name for name, item in FIELDS.items() if isinstance(item.default, tuple))
-"""Fields of Spec whose value is itself a list."""
+LISTS = (
+    *(name for name, item in FIELDS.items() if isinstance(item.default, tuple)),
+    *(item.name for item in fields(Recipe) if item.metadata["numbers"]),
+)
+"""Fields of Spec and Recipe whose value is itself a list."""
 
 DEPTHS = (2, 3, 4, 5)
 """Depths that are searched unless told otherwise."""
@@ -193,7 +196,10 @@ def describe(budget: Budget, values: Mapping[str, Any], spec: Spec | None, recip
     for name, own in axes.items():
         for value in own if name in RECIPE else ():
             Recipe.from_dict({**training, name: value})
-    return {"spec": base, "recipe": Recipe.from_dict(training), "budget": budget, "axes": axes, "shares": shares}
+    made = Recipe.from_dict(training)
+    if "labels" not in axes and "classes" in base:
+        made = made.for_classes(base["classes"])
+    return {"spec": base, "recipe": made, "budget": budget, "axes": axes, "shares": shares}
 
 
 def offers(space: Space, measure: Measure | None) -> dict[Point, dict[str, int]]:

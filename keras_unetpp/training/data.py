@@ -60,7 +60,7 @@ class Crops(keras.utils.PyDataset):
         crop: Sequence[int],
         batch_size: int = 8,
         channels: int = 3,
-        labels: str = "foreground",
+        labels: str = "auto",
         classes: int = 1,
         ignore_index: int | None = None,
         augment: Augmentation | None = None,

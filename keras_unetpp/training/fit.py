@@ -71,8 +71,9 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
     """
     data = data_folder(data, fields)
     check_names(fields)
-    settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields})
+    settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields}).for_classes(model.spec.classes)
     keras.utils.set_random_seed(settings.seed)
+    losses.check_class_weights(settings.class_weights, model.spec.classes)
     sides = settings.crop_sides(model.spec.rank, model.spec.divisor)
     thaw = _thaw(model, settings)
     samples, left_out, source = contents(data, model.spec.rank)
@@ -149,7 +150,12 @@ def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     logits = model.spec.output_activation == "linear"
     multi_label = model.spec.classes > 1 and model.spec.output_activation == "sigmoid"
-    loss = LOSSES[recipe.loss](from_logits=logits, multi_label=multi_label, ignore_index=recipe.ignore_index)
+    loss = LOSSES[recipe.loss](
+        from_logits=logits,
+        multi_label=multi_label,
+        ignore_index=recipe.ignore_index,
+        class_weights=recipe.class_weights,
+    )
     model.compile(optimizer, loss=loss, jit_compile=False, encoder_learning_rate=recipe.encoder_learning_rate)
     optimizer.build(model.trainable_variables)
 

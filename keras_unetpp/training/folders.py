@@ -11,12 +11,11 @@ import numpy as np
 from keras_unetpp.data_folder import DataFolder
 from keras_unetpp.errors import InputError
 from keras_unetpp.images import check_mask, image_size, read_mask, read_samples
+from keras_unetpp.labels import resolved_labels
 from keras_unetpp.pixels import to_255
 from keras_unetpp.training.contents import LeftOut, Pair, others, pairs
 from keras_unetpp.training.index import FILE, GROUP, KIND, NAME, SPLIT, SPLITS, Row, normal, read_index
 from keras_unetpp.training.splits import by_share
-
-LABELS = ("foreground", "classes")
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def read_pair(sample: Sample, channels: int | None = None, ndim: int = 2) -> tup
 def load(
     sample: Sample,
     channels: int | None = None,
-    labels: str = "foreground",
+    labels: str = "auto",
     classes: int = 1,
     ignore_index: int | None = None,
     ndim: int = 2,
@@ -181,7 +180,7 @@ def load(
     Args:
         sample: what to read.
         channels: see `read_image`.
-        labels: "foreground" or "classes".
+        labels: "foreground", "classes", or "auto": classes if there are several.
         classes: ids run from 0 to classes - 1; one class means ids 0 and 1.
         ignore_index: an id that marks pixels to leave out of the loss.
         ndim: 2, or 3 for volumes with a leading depth axis.
@@ -190,8 +189,7 @@ def load(
     Raises:
         InputError: unreadable file, sizes that differ, an id out of range, unknown `labels`.
     """
-    if labels not in LABELS:
-        raise InputError(f"labels must be one of {', '.join(LABELS)}, got {labels!r}")
+    labels = resolved_labels(labels, classes)
     pixels, mask = read_pair(sample, channels, ndim)
     if look is not None:
         look(sample, pixels, mask)
