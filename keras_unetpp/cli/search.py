@@ -5,7 +5,7 @@ import dataclasses
 import typing
 from typing import Any
 
-from keras_unetpp.cli.options import network_options, recipe_options, value_option
+from keras_unetpp.cli.options import data_changed_option, folder_options, network_options, recipe_options, value_option
 
 USAGE = "--data DIR --out DIR --max-params N"
 HELP = "search depth and width under a budget, or go on with a stopped search"
@@ -17,6 +17,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--data", required=True, help="folder with images/ and masks/, and index.csv if wanted")
     parser.add_argument("--out", required=True, help="folder of the search")
+    data_changed_option(parser)
+    folder_options(parser)
     group = parser.add_argument_group("budget, one limit at least")
     hints = typing.get_type_hints(Budget)
     for item in dataclasses.fields(Budget):

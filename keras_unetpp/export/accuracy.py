@@ -74,7 +74,10 @@ def _values(level: Callable[[Any], Any], signature: Signature) -> Run:
 
 def _means(run: Run, signature: Signature, pairs: Sequence[Pair]) -> list[float]:
     """Mean IoU and Dice."""
-    scores = [overlap(mask[0], _mask(run(image), signature)[0], signature.classes) for image, mask in pairs]
+    scores = [
+        overlap(mask[0], _mask(run(image), signature)[0], signature.classes, exclusive=signature.exclusive)
+        for image, mask in pairs
+    ]
     return [float(score) for score in np.mean(scores, axis=0)]
 
 
