@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_unetpp.artefacts.runtime import Opened, as_dtype
+from keras_unetpp.artefacts.runtime import Opened, as_dtype, first_line
 from keras_unetpp.errors import InputError
 from keras_unetpp.requirements import require
 
@@ -24,7 +24,7 @@ def open(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
     try:
         return opened(os.fspath(path), threads)
     except Exception as error:  # ONNX Runtime's classes have no common base but this
-        raise InputError(f"ONNX Runtime cannot open {path}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"ONNX Runtime cannot open {path}: {first_line(error)}") from error
 
 
 def opened(source: str | bytes, threads: int | None = None) -> Opened:
@@ -45,7 +45,10 @@ def opened(source: str | bytes, threads: int | None = None) -> Opened:
     def level(name: str) -> Callable[[np.ndarray], np.ndarray]:
         def call(images: np.ndarray) -> np.ndarray:
             images = np.moveaxis(images, -1, 1) if first else images
-            (result,) = session.run([name], {image.name: as_dtype(images, dtype)}, alone)
+            try:
+                (result,) = session.run([name], {image.name: as_dtype(images, dtype)}, alone)
+            except Exception as error:  # as in `open`
+                raise InputError(f"ONNX Runtime cannot run {name} of the file: {first_line(error)}") from error
             return np.moveaxis(result, 1, -1) if first and about["output"] != "mask" else result
 
         return call

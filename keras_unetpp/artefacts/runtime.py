@@ -24,3 +24,8 @@ def as_dtype(images: np.ndarray, dtype: type) -> np.ndarray:
     if np.issubdtype(dtype, np.integer) and images.dtype != dtype:
         images = np.clip(np.rint(images), 0, 255)
     return np.ascontiguousarray(images, dtype)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first, or its kind if it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_unetpp.artefacts.runtime import Functions, Opened, as_dtype
+from keras_unetpp.artefacts.runtime import Functions, Opened, as_dtype, first_line
 from keras_unetpp.errors import InputError
 from keras_unetpp.requirements import require
 
@@ -34,7 +34,7 @@ def open(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
     try:
         return Opened(functions(threads, model_path=os.fspath(path)), _texts(Path(path)))
     except (ValueError, RuntimeError) as error:
-        raise InputError(f"{path} is no readable .tflite file: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path} is no readable .tflite file: {first_line(error)}") from error
 
 
 def functions(threads: int | None = None, **source: Any) -> Functions:
@@ -60,7 +60,10 @@ def _runner(interpreter: Any, name: str) -> Callable[[np.ndarray], np.ndarray]:
 
     def one(pixels: np.ndarray) -> np.ndarray:
         scale, zero = target["quantization"]
-        value = call(**{image: as_dtype(pixels[None], source["dtype"])})[result]
+        try:
+            value = call(**{image: as_dtype(pixels[None], source["dtype"])})[result]
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"LiteRT cannot run {name} of the file: {first_line(error)}") from error
         return (value.astype(np.float32) - zero) * np.float32(scale) if scale else value
 
     def every(images: np.ndarray) -> np.ndarray:
