@@ -106,7 +106,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
 
 
 def _opened(data: bytes) -> Functions:
-    return runtime.opened(data).functions
+    return runtime.of_bytes(data).functions
 
 
 def _fed(image: np.ndarray, signature: Signature, layout: str) -> np.ndarray:

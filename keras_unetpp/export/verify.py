@@ -137,7 +137,7 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
     made, (given, odd) = _noise(signature, levels[signature.default]), _given(signature, images)
     samples = made + given
     expected = {name: [_one(predictor(image)) for image in samples] for name, predictor in levels.items()}
-    runners = open_file(path, format, THREADS).functions
+    runners = open_file(path, format, THREADS, inside=True).functions
     rows = []
     for name in [*signature.names, *(name for name in runners if name == BYTES)]:
         if name not in runners:
