@@ -84,7 +84,7 @@ def labelled_folder(data: str | Path, classes: int = 1, ndim: int = 2) -> tuple[
 
     Args:
         data: the folder.
-        classes: of the model: for one class every id above 0 is foreground; else ids are those of the classes, as `pairs` reads them.
+        classes: of the model: for one class every id above 0 is foreground; else class ids, as `pairs` reads them.
         ndim: 2, or 3 for volumes.
 
     Raises:
