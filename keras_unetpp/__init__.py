@@ -4,12 +4,14 @@ Everything here is imported on first use, so that `import keras_unetpp.spec` nee
 """
 
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
+
+from keras_unetpp.registration import register
 
 if TYPE_CHECKING:
     from keras_unetpp import interop, zoo
     from keras_unetpp.artefacts import Artefact
+    from keras_unetpp.data_folder import DataFolder
     from keras_unetpp.errors import InputError
     from keras_unetpp.export import export
     from keras_unetpp.folders import predict_folder
@@ -18,17 +20,20 @@ if TYPE_CHECKING:
     from keras_unetpp.graph.model import UNetPP
     from keras_unetpp.inference import Predictor, segment
     from keras_unetpp.pruning import choose, levels, prune
+    from keras_unetpp.recipe import Recipe
     from keras_unetpp.search import search
     from keras_unetpp.search.budget import Budget
     from keras_unetpp.search.hypermodel import UNetPPHyperModel
     from keras_unetpp.search.result import SearchResult
     from keras_unetpp.spec import Spec, cost
     from keras_unetpp.training import losses, metrics
+    from keras_unetpp.training.convert import convert_data
     from keras_unetpp.training.data import read_folder
     from keras_unetpp.training.evaluate import evaluate
     from keras_unetpp.training.finetune import GradualUnfreezing, freeze_encoder, unfreeze_encoder
     from keras_unetpp.training.fit import fit
-    from keras_unetpp.training.recipe import Recipe
+    from keras_unetpp.training.sharing import split_folder
+    from keras_unetpp.training.summary import describe_data
     from keras_unetpp.zoo import load
 
 __version__ = "0.1.0"
@@ -37,9 +42,10 @@ _HOME = {
     "Artefact": "artefacts",
     "GradualUnfreezing": "training.finetune",
     "Budget": "search.budget",
+    "DataFolder": "data_folder",
     "InputError": "errors",
     "Predictor": "inference",
-    "Recipe": "training.recipe",
+    "Recipe": "recipe",
     "SearchResult": "search.result",
     "Spec": "spec",
     "UNetPP": "graph.model",
@@ -47,7 +53,9 @@ _HOME = {
     "UNetPPHyperModel": "search.hypermodel",
     "build": "graph.build",
     "choose": "pruning",
+    "convert_data": "training.convert",
     "cost": "spec",
+    "describe_data": "training.summary",
     "evaluate": "training.evaluate",
     "fit": "training.fit",
     "freeze_encoder": "training.finetune",
@@ -58,6 +66,7 @@ _HOME = {
     "read_folder": "training.data",
     "register_backbone": "graph.backbones",
     "segment": "inference",
+    "split_folder": "training.sharing",
     "unfreeze_encoder": "training.finetune",
 }
 _MODULES = {
@@ -89,7 +98,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-if "keras" in sys.modules:
-    # Whoever has Keras loaded may open a saved model next: its classes must be known by then.
-    for _module in ("graph.model", "training.losses", "training.metrics"):
-        importlib.import_module(f"{__name__}.{_module}")
+register()

@@ -1,6 +1,7 @@
 """Files written whole or not at all: a reader never meets half a file."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def sweep(*paths: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that killed writers of these files left beside them; see `replacing`."""
+    for path in map(Path, paths):
+        own = re.compile(rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}{re.escape(path.suffix)}")
+        for left in path.parent.iterdir() if path.parent.is_dir() else ():
+            if own.fullmatch(left.name) and left.is_file():
+                left.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -1,24 +1,26 @@
-"""Prediction of image files: everything that can be checked is checked before the first image is worked on."""
+"""Prediction of image files: what can be checked is checked before the first image, and a bad one stops no other."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import replacing
 from keras_unetpp.images import FilePath, image_size, list_images, write_png
 from keras_unetpp.images import overlay as painted
 from keras_unetpp.inference import Predictor, check_output
 from keras_unetpp.networks import Segmenter, at_level
+from keras_unetpp.pixels import Ranges, to_255
 from keras_unetpp.progress import track
 from keras_unetpp.spec.plan import Level
 
 
 def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: Level = None, output: str = "mask",
                    threshold: float = 0.5, overlay: bool = True, skip_existing: bool = False, progress: bool = False,
-                   **options: Any) -> list[Path]:  # fmt: skip
+                   **options: Any) -> "Written":  # fmt: skip
     """Segment an image file, or all images of a folder, into a folder.
 
     For `NAME.*` it writes, each file whole or not at all:
@@ -35,7 +37,7 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
 
     Args:
         model: a model of this package, or an exported file; see `segment`.
-        source: PNG, JPEG or TIFF file, or a folder of such; sub-folders are left out.
+        source: an image file, or a folder of such; sub-folders are left out.
         out: folder to write to, made if missing; files of the same names are replaced.
         level: 1..d, or "mean"; default the deepest.
         output: "mask" or "probabilities".
@@ -46,11 +48,12 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
         options: of `Predictor`.
 
     Returns:
-        The files written, in the order of the images.
+        The files written, in the order of the images. An image that cannot be read, or that the model does not take,
+        stops no other: `failed` says why, by its path, and an `InputWarning` says that there are such.
 
     Raises:
-        InputError: before any prediction: an unreadable header, two images that would give a file of the same name,
-            no image, `out` holding the images, or what `Predictor` raises. Later: an image that turns out broken.
+        InputError: before any prediction: two images that would give a file of the same name, no image, `out` holding
+            the images, or what `Predictor` raises. At the end: not one image could be segmented.
         OSError: `out` cannot be written, told before any prediction; or a file later. The text names the path.
     """
     check_output(output, threshold)
@@ -58,22 +61,52 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
     predictor.check_gives(output, threshold)
     rank = len(predictor.sides)
     overlay = overlay and rank == 2
-    names = {path: _names(path.stem, predictor, output, overlay) for path in _images(Path(source), Path(out), rank)}
+    paths, failed = _images(Path(source), Path(out), predictor)
+    names = {path: _names(path.stem, predictor, output, overlay) for path in paths}
     _check_unique(names)
     _check_writable(Path(out))
-    files = {path: [Path(out, name) for name in own] for path, own in names.items()}
+    files = {path: [Path(out, name) for name in own] for path, own in names.items() if path not in failed}
     if skip_existing:
         files = {path: own for path, own in files.items() if not all(file.is_file() for file in own)}
-    alone = len(files) == 1
+    alone, ranges = len(files) == 1, Ranges("Images to segment")
     for path, own in track(files.items(), "segmenting", progress and not alone, len(files)):
-        contents = _contents(predictor, path, output, threshold, overlay, progress and alone)
+        try:
+            contents = _contents(predictor, path, output, threshold, overlay, progress and alone, ranges)
+        except InputError as error:
+            failed[path] = error
+            continue
         for file, content in zip(own, contents, strict=True):
             _write(file, content)
-    return [file for own in files.values() for file in own]
+    ranges.tell()
+    return _told([file for path, own in files.items() if path not in failed for file in own], failed, len(paths))
 
 
-def _images(source: Path, out: Path, rank: int) -> list[Path]:
-    """The images, their headers read, and `out` known to lie elsewhere."""
+class Written(list[Path]):
+    """The files that were written, and why there are none for some images.
+
+    Attributes:
+        failed: path of an image -> what is wrong with it.
+    """
+
+    failed: dict[Path, str]
+
+
+def _told(files: list[Path], failed: dict[Path, InputError], count: int) -> Written:
+    """What `predict_folder` returns."""
+    written = Written(files)
+    written.failed = {path: str(error) for path, error in failed.items()}
+    if failed:
+        first = next(iter(failed.values()))
+        if len(failed) == count:
+            raise InputError(f"{f'None of {count} images could be segmented: ' if count > 1 else ''}{first}") from first
+        warnings.warn(
+            f"{len(failed)} of {count} images could not be segmented; the first: {first}", InputWarning, stacklevel=3
+        )
+    return written
+
+
+def _images(source: Path, out: Path, predictor: Predictor) -> tuple[list[Path], dict[Path, InputError]]:
+    """The images, those among them whose headers cannot be read with the reason, and `out` known to lie elsewhere."""
     if not source.exists():
         raise InputError(f"no such image or folder: {source}")
     folder = source if source.is_dir() else source.parent
@@ -81,10 +114,15 @@ def _images(source: Path, out: Path, rank: int) -> list[Path]:
         raise InputError(f"a folder is required to write to; {out} is a file")
     if out.exists() and os.path.samefile(folder, out):
         raise InputError(f"masks would mix with, or replace, the images in {out}; name another folder to write to")
-    paths = list_images(source) if source.is_dir() else [source]
+    paths, failed = list_images(source) if source.is_dir() else [source], {}
     for path in paths:
-        image_size(path, rank)
-    return paths
+        try:
+            image_size(path, len(predictor.sides), predictor.channels)
+        except InputError as error:
+            failed[path] = error
+    if len(failed) == len(paths):
+        _told([], failed, len(paths))
+    return paths, failed
 
 
 def _names(stem: str, predictor: Predictor, output: str, overlay: bool) -> list[str]:
@@ -117,10 +155,10 @@ def _check_writable(out: Path) -> None:
 
 
 def _contents(predictor: Predictor, path: Path, output: str, threshold: float, overlay: bool,
-              progress: bool) -> list[np.ndarray]:  # fmt: skip
+              progress: bool, ranges: Ranges) -> list[np.ndarray]:  # fmt: skip
     """What to write for one image; bool stands for 0 and 255."""
     pixels = predictor.read(path)
-    (probabilities,) = predictor(pixels, progress).values()
+    (probabilities,) = predictor(pixels, progress, ranges, path).values()
     mask = predictor.mask(probabilities, threshold)
     if output == "probabilities":
         contents = [probabilities]
@@ -130,7 +168,7 @@ def _contents(predictor: Predictor, path: Path, output: str, threshold: float, o
         contents = list(np.moveaxis(mask.reshape(probabilities.shape) > 0, -1, 0))
     if overlay:
         ids = mask if mask.ndim == 2 else np.where(mask.any(-1), 1 + probabilities.argmax(-1), 0)
-        contents.append(painted(pixels, ids))
+        contents.append(painted(to_255(pixels), ids))
     return contents
 
 

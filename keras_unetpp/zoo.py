@@ -10,8 +10,10 @@ from typing import Any
 import keras
 
 from keras_unetpp import weights
+from keras_unetpp.artefacts import is_artefact
 from keras_unetpp.errors import InputError, hint
 from keras_unetpp.graph.build import assemble
+from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tables import mega, table
@@ -99,30 +101,24 @@ def entry(name: str, folder: str | Path | None = None) -> Entry:
 
 
 def load(name: str | Path, folder: str | Path | None = None) -> keras.Model:
-    """A trained model: by its name in the zoo, or from a `.keras` file.
+    """A trained model: by its name in the zoo, or from a file.
 
     Args:
-        name: of an entry, for example "nuclei-small"; or the path of a file, ending in `.keras`.
+        name: of an entry, for example "nuclei-small"; or the path of a `.keras` or `.h5` file, or of a run's folder,
+            whose best model is meant; see `keras_unetpp.saved_models.load_model`.
         folder: a zoo other than the one that came with the package.
 
     Raises:
         InputError: for an unknown name; a missing, damaged or changed file; weights that do not fit the Spec.
     """
-    if Path(name).suffix == ".keras":
-        return _from_file(Path(name))
+    if is_saved_model(name):
+        return load_model(name)
+    if is_artefact(name):
+        raise InputError(f"load opens Keras models. Received: {name}, an exported file. Open it with kup.Artefact.")
     one = entry(str(name), folder)
     model = assemble(one.spec)
     weights.load(model, one.file(WEIGHTS))
     return model
-
-
-def _from_file(path: Path) -> keras.Model:
-    if not path.is_file():
-        raise InputError(f"There is no model file {path}.")
-    try:
-        return keras.saving.load_model(path)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise InputError(f"{path} is not a readable Keras model: {str(error).splitlines()[0]}") from error
 
 
 def _cells(one: Entry) -> tuple[str, ...]:

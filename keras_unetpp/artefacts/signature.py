@@ -10,8 +10,12 @@ import numpy as np
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.spec.plan import MEAN, head_name
+from keras_unetpp.spec.records import BEFORE
 
 Sides = tuple[int | None, ...]
+
+_LATER = ("rounds", "epsilon", "whole_views")
+"""Fields that files of the first version lack."""
 
 LEVELS = 16
 """More than any network has."""
@@ -34,6 +38,9 @@ class Signature:
         divisor: what sides are padded to multiples of inside the file, pixels.
         standardizes: the file normalises each image that it is given by that image's own mean and variance.
         bytes_per_pixel: memory that running it takes for each pixel of the input, about, in bytes.
+        rounds: pixels become whole numbers 0..255 on their way in; files of the first version do not tell.
+        epsilon: what is added to that variance.
+        whole_views: what in the network sees the whole of what it is given; see `graph.views`.
     """
 
     levels: tuple[int | str, ...]
@@ -46,6 +53,9 @@ class Signature:
     divisor: int = 1
     standardizes: bool = False
     bytes_per_pixel: float = 0.0
+    rounds: bool = True
+    epsilon: float = BEFORE["standardize_epsilon"]
+    whole_views: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,22 +83,24 @@ class Signature:
 
     @classmethod
     def from_json(cls, text: str) -> "Signature":
-        """The signature that a file tells; what a later version may add is left out.
+        """The signature that a file tells; what a later version adds is left out, what an earlier one lacks is default.
 
         Raises:
             InputError: the text is no such JSON, lacks a field, or tells what cannot be.
         """
         try:
             found = json.loads(text)
-            own: dict[str, Any] = {item.name: found[item.name] for item in fields(cls)}
+            told = {item.name: found[item.name] for item in fields(cls)
+                    if item.name in found or item.name not in _LATER}  # fmt: skip
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"A file's signature must be JSON with all fields of Signature. Received: {text[:80]!r}."
                              " Export the model again.") from error  # fmt: skip
-        for name, fits in _FITS.items():
-            if not fits(own[name]):
-                raise InputError(f"{name} of a file's signature does not fit. Received: {repr(own[name])[:80]}. Export"
+        for name, value in told.items():
+            if not _FITS[name](value):
+                raise InputError(f"{name} of a file's signature does not fit. Received: {repr(value)[:80]}. Export"
                                  " the model again.")  # fmt: skip
-        return cls(**(own | {name: tuple(own[name]) for name in ("levels", "sides")}))
+        own: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in told.items()}
+        return cls(**own)
 
 
 def _whole(value: Any, most: int) -> bool:
@@ -120,6 +132,9 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "divisor": lambda value: _whole(value, 2**LEVELS),
     "standardizes": lambda value: type(value) is bool,
     "bytes_per_pixel": _is_size,
+    "rounds": lambda value: type(value) is bool,
+    "epsilon": _is_size,
+    "whole_views": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
 }
 """Field -> whether what a file tells can be so; a sent file may tell anything."""
 

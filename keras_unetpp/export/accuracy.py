@@ -118,8 +118,7 @@ class Gate:
 
     def _means(self, masks: Sequence[np.ndarray]) -> list[float]:
         """Mean IoU and Dice on the labelled images, which come first."""
-        scores = [overlap(truth[0], mask, self.signature.classes)
-                  for (_, truth), mask in zip(self.pairs, masks, strict=False)]  # fmt: skip
+        scores = [self._overlap(truth[0], mask) for (_, truth), mask in zip(self.pairs, masks, strict=False)]
         return [float(score) for score in np.mean(scores, axis=0)]
 
     def _check_model(self) -> None:
@@ -140,10 +139,13 @@ class Gate:
             " 0..255 like those that it was trained on, and their masks; or pass max_drop=1."
         )
 
+    def _overlap(self, truth: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+        return overlap(truth, mask, self.signature.classes, exclusive=self.signature.exclusive)
+
     def _blind(self, name: str, shown: Sequence[int]) -> bool:
         """Whether a level of the model finds nothing of what these labelled images show."""
         truths, masks = [self.pairs[index][1][0] for index in shown], [self._own[name][index] for index in shown]
-        scores = [overlap(truth, mask, self.signature.classes)[0] for truth, mask in zip(truths, masks, strict=True)]
+        scores = [self._overlap(truth, mask)[0] for truth, mask in zip(truths, masks, strict=True)]
         return bool(np.mean(scores) < NOTHING) or (_constant(masks) and not _constant(truths))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.images import read_mask, read_samples
+from keras_unetpp.masks import all_as_ids, as_ids
 from keras_unetpp.pixels import Ranges, to_255
 from keras_unetpp.training.folders import read_folder
 
@@ -54,19 +55,21 @@ def calibrating(images: Iterable[Any] | None, signature: Signature, quantize: An
 
 
 def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> list[Pair]:
-    """Images as in `batches`, each with its mask: (height, width) or (height, width, 1) of 0/1 or class ids.
+    """Images as in `batches`, each with its mask as `keras_unetpp.masks.as_ids` takes it.
 
     Raises:
-        InputError: as `batches`; images and masks differ in number or size; or a mask's numbers mean nothing.
+        InputError: as `batches`; images and masks differ in number or size; or a mask means nothing.
     """
     images, masks, found, ranges = list(images), list(masks), [], Ranges("Labelled images")
+    rank = len(signature.sides)
     if not images or len(images) != len(masks):
         raise InputError(
             f"labelled must hold images and as many masks, at least one. Received: {len(images)} and {len(masks)}."
         )
-    for image, mask in zip(images, masks, strict=True):
-        pixels, ids = read(image, signature, ranges), _ids(mask, signature)
-        if ids.shape != pixels.shape[:-1]:
+    targets = all_as_ids(masks, signature.classes, exclusive=signature.exclusive, rank=rank)
+    for image, ids in zip(images, targets, strict=True):
+        pixels = read(image, signature, ranges)
+        if ids.shape[:rank] != pixels.shape[:-1]:
             raise InputError(
                 f"labelled must hold masks of the size of their images. Received: {ids.shape} for an image of"
                 f" {pixels.shape}."
@@ -81,15 +84,15 @@ def labelled_folder(data: str | Path, classes: int = 1, ndim: int = 2) -> tuple[
 
     Args:
         data: the folder.
-        classes: of the model: for one class every id above 0 is foreground; else ids are those of the classes.
+        classes: of the model: for one class every id above 0 is foreground; else class ids, as `pairs` reads them.
         ndim: 2, or 3 for volumes.
 
     Raises:
         InputError: naming the file at fault.
     """
     samples = [sample for sample in read_folder(data, ndim=ndim) if sample.split == "val"]
-    masks = [read_mask(one.mask, ndim) for one in samples]
-    return [one.image for one in samples], masks if classes > 1 else [(mask > 0).astype(np.uint8) for mask in masks]
+    masks = [as_ids(read_mask(one.mask, ndim), classes, rank=ndim, name=str(one.mask)) for one in samples]
+    return [one.image for one in samples], masks
 
 
 def read(image: Any, signature: Signature, ranges: Ranges) -> np.ndarray:
@@ -111,19 +114,6 @@ def read(image: Any, signature: Signature, ranges: Ranges) -> np.ndarray:
         raise InputError("An image for calibration or scoring holds NaN or infinite pixels. Leave it out.")
     ranges.look(pixels, image if path else "")
     return to_255(pixels).astype(np.float32)
-
-
-def _ids(mask: Any, signature: Signature) -> np.ndarray:
-    """A mask as (*sides) of 0/1, for one class, or ids that the classes have."""
-    ids, one = np.asarray(mask), signature.classes == 1
-    if ids.ndim == len(signature.sides) + 1 and ids.shape[-1] == 1:
-        ids = ids[..., 0]
-    whole = ids.dtype.kind in "bui" or (ids.dtype.kind == "f" and bool((ids % 1 == 0).all()))
-    if not whole or (ids.size and (ids.min() < 0 or (not one and ids.max() >= signature.classes))):
-        wanted = "0 and 1" if one else f"class ids 0..{signature.classes - 1}"
-        seen = f"{ids.min():.6g}..{ids.max():.6g} ({ids.dtype})" if ids.dtype.kind in "buif" else f"dtype {ids.dtype}"
-        raise InputError(f"labelled must hold masks of {wanted}. Received: {seen}. Bring them to ids.")
-    return (ids > 0).astype(np.uint8) if one else ids
 
 
 def fitted(pixels: np.ndarray, sides: Sides) -> np.ndarray:

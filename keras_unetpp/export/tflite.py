@@ -1,6 +1,7 @@
 """TFLite, now LiteRT: one file for mobile apps, a function for each level on shared weights, fixed sides, batch 1."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
     judged = None if quantize in TOLERANCE else ranged
     gate = Gate(levels, signature, sample, max_drop, judged, min_agreement, _ways_out(quantize))
     data, found = gate.passed(attempts, _opened)
-    data = describe(data, model, signature, labels=names, author=author, licence=licence)
+    told = replace(signature, rounds=signature.rounds or quantize == "int8")
+    data = describe(data, model, told, labels=names, author=author, licence=licence)
     Path(path).write_bytes(data)
     return found
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
 from keras_unetpp.search.budget import LATENCY, Budget
 from keras_unetpp.search.space import Proposal, Space
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.training.recipe import Recipe
 
 OBJECTIVE = "val_iou"
 """What a search maximises: the validation IoU of a network's best level."""

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.training.recipe import Recipe
 
 OUTCOME, WEIGHTS = "outcome.json", "weights.safetensors"
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import replacing, write_text
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.search.budget import Budget
 from keras_unetpp.search.outcome import WEIGHTS, Outcome, Scored
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tables import giga, mega, score, table
-from keras_unetpp.training.recipe import Recipe
 
 FORMAT = 1
 FILE = "result.json"

@@ -6,11 +6,11 @@ import pytest
 from keras_unetpp import weights
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.search.budget import Budget
 from keras_unetpp.search.outcome import Outcome, Scored
 from keras_unetpp.search.result import SearchResult, collect
 from keras_unetpp.spec import Spec, cost
-from keras_unetpp.training.recipe import Recipe
 
 HEADINGS = ("depth", "width", "parameters", "MACs", "weights", "latency", "IoU", "Dice")
 # IoU and milliseconds of each level of each trial

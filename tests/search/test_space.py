@@ -5,12 +5,12 @@ import pytest
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.search.budget import Budget
 from keras_unetpp.search.hypermodel import UNetPPHyperModel
 from keras_unetpp.search.oracle import make_oracle
 from keras_unetpp.search.space import Space
 from keras_unetpp.spec import Spec, cost
-from keras_unetpp.training.recipe import Recipe
 
 AXES = {
     "depth": (1, 2, 3, 4, 5),

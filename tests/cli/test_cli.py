@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from keras_unetpp.cli import main
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import FIELDS
-from keras_unetpp.training.recipe import Recipe
 
 TRAIN = ["--width", "4", "--depth", "1", "--epochs", "1", "--crop", "16", "--batch-size", "2", "--crops-per-epoch", "2"]
 
@@ -160,7 +160,7 @@ def test_an_interrupt_is_130(monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_unetpp.cli._levels", interrupted)
+    monkeypatch.setattr("keras_unetpp.spec.level_costs", interrupted)
     assert main(["levels"]) == 130
     assert "interrupted" in capsys.readouterr().err
 

@@ -1,0 +1,65 @@
+"""The command line: one module a command, options derived from `Spec` and `Recipe`, one-line errors.
+
+A command's module has `USAGE` and `HELP`, `options`, which declares what it takes, and `run`, which may return an exit
+code. Nothing heavy is imported before a command runs.
+"""
+
+import argparse
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from keras_unetpp.cli.quiet import hush
+from keras_unetpp.errors import InputError, InputWarning
+
+COMMANDS = ("data", "train", "search", "predict", "levels", "prune", "export", "backbones", "zoo")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0; 1 where a part of the work could not be done; 2 for input that can be mended; 130 when
+        interrupted.
+    """
+    hush()
+    try:
+        options = vars(_parser().parse_args(arguments))
+        command: Callable[..., int | None] = options.pop("run")
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            return command(**options) or 0
+    except (InputError, OSError) as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where finished work was written", file=sys.stderr)
+        return 130
+
+
+def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """One line for a warning about input; those of other packages say nothing that helps here."""
+    if issubclass(category, InputWarning):
+        print("note:", " ".join(str(message).split()), file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what `main` prints."""
+        raise InputError(f"{message}. See {self.prog} --help.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="keras-unetpp", description="UNet++ for Keras: train, compare levels, cut, ship.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = importlib.import_module(f"{__name__}.{name}")
+        usage = f"keras-unetpp {name} {module.USAGE} [options]"
+        own = commands.add_parser(name, help=module.HELP, description=module.HELP, usage=usage)
+        own.set_defaults(run=module.run)
+        module.options(own)
+    return parser

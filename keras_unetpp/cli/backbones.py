@@ -1,0 +1,17 @@
+"""`keras-unetpp backbones`."""
+
+import argparse
+
+USAGE = ""
+HELP = "list the encoders that --backbone can name, and what they cost"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes: nothing."""
+
+
+def run() -> None:
+    """Print the table."""
+    from keras_unetpp.graph.backbones import backbones
+
+    print(backbones())

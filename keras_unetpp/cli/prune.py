@@ -1,0 +1,35 @@
+"""`keras-unetpp prune`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from keras_unetpp.cli.options import KERAS_MODELS, level_option, model_option, opened
+from keras_unetpp.errors import InputError
+
+USAGE = "OUT"
+HELP = "cut one level out into a .keras file of stock layers"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("out", metavar="OUT", help="file to write, ending in .keras")
+    model_option(parser, KERAS_MODELS)
+    level_option(parser)
+
+
+def run(out: str, model: str, level: Any) -> None:
+    """Prune, and say what was written."""
+    from keras_unetpp.artefacts import is_artefact
+    from keras_unetpp.files import replacing
+    from keras_unetpp.pruning import prune
+
+    if Path(out).suffix != ".keras":
+        raise InputError(f"OUT must end in .keras. Received: {out}.")
+    if is_artefact(model):
+        raise InputError(f"prune cuts models, not exported files. Received: {model}. Export the level that you want.")
+    network, best = opened(model)
+    small = prune(network, best if level is None else level)
+    with replacing(out) as path:
+        small.save(path)
+    print(f"{small.name}: {small.count_params():,} parameters in {out}")

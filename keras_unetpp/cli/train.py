@@ -1,0 +1,36 @@
+"""`keras-unetpp train`."""
+
+import argparse
+from typing import Any
+
+from keras_unetpp.cli.options import data_changed_option, folder_options, network_options, recipe_options, spec_of
+
+USAGE = "--data DIR --out RUN"
+HELP = "train on images and masks, or go on with a stopped run"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("--data", required=True, help="folder with images/ and masks/, and index.csv if wanted")
+    parser.add_argument("--out", required=True, help="folder of the run")
+    data_changed_option(parser)
+    folder_options(parser)
+    network_options(parser)
+    recipe_options(parser)
+
+
+def run(data: str, out: str, data_changed: bool, **options: Any) -> None:
+    """Train."""
+    from keras_unetpp.data_folder import data_folder
+    from keras_unetpp.recipe import Recipe
+
+    spec, folder = spec_of(options), data_folder(data, options)
+    recipe = Recipe.from_dict(options)
+
+    import keras
+
+    from keras_unetpp.graph.build import build
+    from keras_unetpp.training.fit import fit
+
+    keras.utils.set_random_seed(recipe.seed)
+    fit(build(spec), folder, out, recipe, data_changed=data_changed)

@@ -1,0 +1,18 @@
+"""`keras-unetpp zoo`."""
+
+import argparse
+
+USAGE = "[NAME]"
+HELP = "list the trained models, or show the card of one"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("name", nargs="?", help="entry whose card to show")
+
+
+def run(name: str | None) -> None:
+    """Print the table, or the card."""
+    from keras_unetpp import zoo
+
+    print(zoo.list() if name is None else zoo.entry(name).card)

@@ -1,0 +1,53 @@
+"""Something done around the import of a module, whenever that comes."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+Around = Callable[[], AbstractContextManager[None]]
+
+
+def around_import(name: str, around: Around) -> None:
+    """Import a top-level module inside a context, when it is imported; one that is imported already stays as it is."""
+    waiting = (finder.name for finder in sys.meta_path if isinstance(finder, _Finder))
+    if name not in sys.modules and name not in waiting:
+        sys.meta_path.insert(0, _Finder(name, around))
+
+
+class _Finder(MetaPathFinder):
+    """Finds one module where it is, once, with a loader that enters the context."""
+
+    def __init__(self, name: str, around: Around) -> None:
+        self.name, self.around = name, around
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> ModuleSpec | None:  # fmt: skip
+        if name != self.name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self.around)
+        return spec
+
+
+class _Loader(Loader):
+    """The module's own loader, inside the context; the module is left with its own."""
+
+    def __init__(self, own: Any, around: Around) -> None:
+        self.own, self.around = own, around
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self.own.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = module.__loader__ = self.own
+        with self.around():
+            self.own.exec_module(module)
