@@ -27,7 +27,7 @@ LATE = {"tensorflow", "tensorflow-cpu"}
 """Required, but imported only inside functions: the other back ends do without."""
 
 FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
-TOOLS = sorted((ROOT / "tools").glob("*.py"))
+TOOLS = sorted((ROOT / "tools").rglob("*.py"))
 
 
 def name_of(path):

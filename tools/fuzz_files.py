@@ -27,7 +27,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from fuzzing.kinds import KINDS
 from fuzzing.trial import FAULTS, OUTCOMES
@@ -78,21 +78,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-seeds-") as folder:
         seeds = options.seeds or Path(folder)
         missing = [name for name in kinds if not (seeds / name).is_dir()]
+        counts = Counts()
         if missing:
             _said("making good files ..")
-            _python("kinds", str(seeds), ",".join(missing)).wait()
-        counts = Counts()
+            _collect([_Process("kinds", str(seeds), ",".join(missing))], counts, _GRACE)
         groups = [[name for name in kinds if KINDS[name].heavy is heavy] for heavy in (False, True)]
-        servers = [_server(group, seeds, options) for group in groups if group]
-        try:
-            codes = _collect(servers, counts, options.seconds)
-        finally:
-            for server in servers:
-                server.kill()
+        _collect([_server(group, seeds, options) for group in groups if group], counts, options.seconds)
     _said("")
     print(counts)
-    if any(codes):
-        return 2
     return int(bool(counts.faults))
 
 
@@ -106,42 +99,65 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _python(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+class _Process:
     """A module of `fuzzing` in a process of its own."""
-    here = Path(__file__).resolve().parent
-    path = os.pathsep.join(filter(None, (str(here), str(here.parent), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
-    return subprocess.Popen([sys.executable, "-m", f"fuzzing.{module}", *arguments], env=environment, stdout=subprocess.PIPE)
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        here = Path(__file__).resolve().parent
+        path = os.pathsep.join(filter(None, (str(here), str(here.parent), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        self.pipe = subprocess.Popen([sys.executable, "-m", f"fuzzing.{module}", *arguments], env=environment,
+                                     stdout=subprocess.PIPE, stderr=self._errors)  # fmt: skip
+        self.rest = b""
+
+    @property
+    def stdout(self) -> BinaryIO:
+        """What it tells."""
+        return cast(BinaryIO, self.pipe.stdout)
+
+    def lines(self) -> list[bytes] | None:
+        """The whole lines that have come; None at the end."""
+        data = os.read(self.stdout.fileno(), 2**20)
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        return lines if data else None
+
+    def end(self) -> None:
+        """Wait for its end; if that is not a good one, it is the end of this process too."""
+        if self.pipe.wait():
+            self._errors.seek(0)
+            raise SystemExit(self._errors.read().decode(errors="replace"))
 
 
-def _server(kinds: list[str], seeds: Path, options: argparse.Namespace) -> "subprocess.Popen[bytes]":
+def _server(kinds: list[str], seeds: Path, options: argparse.Namespace) -> _Process:
     keep = ["--keep", str(options.keep.resolve())] if options.keep else []
-    return _python("server", "--kinds", ",".join(kinds), "--seeds", str(seeds.resolve()), "--seconds", str(options.seconds),
-                   "--seed", options.seed, *keep)  # fmt: skip
+    return _Process("server", "--kinds", ",".join(kinds), "--seeds", str(seeds.resolve()), "--seconds",
+                    str(options.seconds), "--seed", options.seed, *keep)  # fmt: skip
 
 
-def _collect(servers: "list[subprocess.Popen[bytes]]", counts: Counts, seconds: float) -> list[int]:
-    """Count what the servers tell until they end; returns their exit codes."""
-    deadline = time.monotonic() + seconds + _GRACE
-    with selectors.DefaultSelector() as selector:
-        for server in servers:
-            if server.stdout is not None:
-                os.set_blocking(server.stdout.fileno(), False)
-                selector.register(server.stdout, selectors.EVENT_READ, [b""])
-        while selector.get_map():
-            ready = selector.select(max(deadline - time.monotonic(), 0))
-            if not ready:
-                raise SystemExit("A process does not end.")
-            for key, _ in ready:
-                data = os.read(key.fd, 2**20)
-                if not data:
-                    selector.unregister(key.fileobj)
-                *lines, key.data[0] = (key.data[0] + data).split(b"\n")
-                for line in lines:
-                    counts.add(json.loads(line))
-            faults = sum(map(len, counts.faults.values()))
-            _said(f"{counts.tries:,} tries, {faults:,} faults, {max(deadline - _GRACE - time.monotonic(), 0):.0f} s left")
-    return [server.wait() for server in servers]
+def _collect(processes: list[_Process], counts: Counts, seconds: float) -> None:
+    """Count what processes tell until they end."""
+    deadline = time.monotonic() + seconds
+    try:
+        with selectors.DefaultSelector() as selector:
+            for one in processes:
+                selector.register(one.stdout, selectors.EVENT_READ, one)
+            while selector.get_map():
+                ready = selector.select(max(deadline + _GRACE - time.monotonic(), 0))
+                if not ready:
+                    raise SystemExit("A process does not end.")
+                for key, _ in ready:
+                    lines = key.data.lines()
+                    if lines is None:
+                        selector.unregister(key.fileobj)
+                        key.data.end()
+                    for line in lines or ():
+                        counts.add(json.loads(line))
+                left = max(deadline - time.monotonic(), 0)
+                _said(f"{counts.tries:,} tries, {sum(map(len, counts.faults.values())):,} faults, {left:.0f} s left")
+    finally:
+        for one in processes:
+            one.pipe.kill()
 
 
 def _said(text: str) -> None:

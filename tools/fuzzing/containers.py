@@ -3,8 +3,10 @@
 import io
 import json
 import struct
+import warnings
 import zipfile
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +24,25 @@ def archive(data: bytes, rng: Random) -> bytes:
     if change == 0:
         del members[number]
     elif change == 1:
-        name = rng.choice(("", "../../up", "/tmp/up", name.upper(), name + "/", name + "\n", "é", *(one.filename for one, _ in members)))
+        name = rng.choice(
+            (
+                "",
+                "../../up",
+                "/tmp/up",
+                name.upper(),
+                name + "/",
+                name + "\n",
+                "é",
+                *(one.filename for one, _ in members),
+            )
+        )
     else:
         body = _member(name, body, rng)
     result = io.BytesIO()
-    with zipfile.ZipFile(result, "w") as target:
+    with (
+        zipfile.ZipFile(result, "w") as target,
+        warnings.catch_warnings(action="ignore"),
+    ):  # of a name that is there twice
         for index, (one, own) in enumerate(members):
             changed = one is about and change
             fresh = zipfile.ZipInfo(name if changed else one.filename, one.date_time)
@@ -64,14 +80,16 @@ def hdf5(data: bytes, rng: Random) -> bytes:
             key = rng.choice(sorted(node.attrs))
             node.attrs[key] = rng.choice((0, -1, "x", "../../up", [b"a", b"b"], [], 1e300, float("nan")))
         elif "model_config" in opened.attrs and rng.random() < 0.5:
-            opened.attrs["model_config"] = texts.json_text(str(opened.attrs["model_config"]).encode(), rng).decode("utf-8", "replace")
+            opened.attrs["model_config"] = texts.json_text(str(opened.attrs["model_config"]).encode(), rng).decode(
+                "utf-8", "replace"
+            )
         else:
             del opened[name]
-            _fresh_node(opened, name, node if isinstance(node, h5py.Dataset) else None, rng)
+            _fresh_node(opened, name, rng)
     return file.getvalue()
 
 
-def _fresh_node(opened: object, name: str, node: object, rng: Random) -> None:
+def _fresh_node(opened: Any, name: str, rng: Random) -> None:
     """Something else under the name: another shape or type, numbers that are none, a link, or a group."""
     import h5py
 
@@ -138,11 +156,13 @@ def protobuf(data: bytes, rng: Random) -> bytes:
         fields.insert(number, fields[number])
     elif isinstance(value, bytes):
         place = rng.randrange(len(value) + 1)
-        fresh = rng.choice((b"", rng.randbytes(1), struct.pack("<I", rng.choice(INTEGERS) % 2**32), b"../../up", b"x" * 300))
+        fresh = rng.choice(
+            (b"", rng.randbytes(1), struct.pack("<I", rng.choice(INTEGERS) % 2**32), b"../../up", b"x" * 300)
+        )
         fields[number] = (key, value[:place] + fresh + value[place + len(fresh) :])
     else:
         fields[number] = (key, rng.choice((value + 1, value * 2, *INTEGERS)) % 2**64)
-    return b"".join(_written(*one) for one in fields)
+    return b"".join(written(*one) for one in fields)
 
 
 def parsed(data: bytes) -> list[tuple[int, int | bytes]]:
@@ -188,7 +208,8 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
             return value, place
 
 
-def _written(key: int, value: int | bytes) -> bytes:
+def written(key: int, value: int | bytes) -> bytes:
+    """A field of a protobuf message, of the key and value that `parsed` gives."""
     kind = key & 7
     if isinstance(value, int):
         return _as_varint(key) + _as_varint(value)

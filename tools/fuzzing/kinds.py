@@ -19,7 +19,14 @@ PIXELS = 2**22
 
 _LIGHT = ("keras_unetpp.images", "keras_unetpp.torch_files", "keras_unetpp.spec", "imagecodecs")
 _HEAVY = (
-    *("tensorflow", "keras", "keras_unetpp.zoo", "keras_unetpp.networks", "keras_unetpp.inference", "keras_unetpp.pruning"),
+    *(
+        "tensorflow",
+        "keras",
+        "keras_unetpp.zoo",
+        "keras_unetpp.networks",
+        "keras_unetpp.inference",
+        "keras_unetpp.pruning",
+    ),
     *("keras_unetpp.search", "keras_unetpp.search.trial", "keras_unetpp.training.fit", "keras_unetpp.training.convert"),
 )
 
@@ -113,7 +120,12 @@ def _annotated(format: str) -> Callable[[Path], None]:
     def read(path: Path) -> None:
         import keras_unetpp as kup
 
-        _each(*(lambda way=way: kup.convert_data(path, path.with_name(way), format, masks=way) for way in ("classes", "instances")))
+        _each(
+            *(
+                lambda way=way: kup.convert_data(path, path.with_name(way), format, masks=way)
+                for way in ("classes", "instances")
+            )
+        )
 
     return read
 
@@ -206,14 +218,25 @@ KINDS = {
         Kind("backbone", networks.backbone_file, _backbone, **_LOADS),
         Kind("zoo", networks.zoo, _zoo, ("manifest.json", "tiny/*"), after=networks.signed, **_LOADS),
         Kind("result", networks.result, _result, ("result.json", "weights/*", "keras_unetpp.json"), **_LOADS),
-        Kind("run", networks.run, _run, ("run/run.json", "run/log.csv", "run/last.keras", "run/keras_unetpp.json"), **_TRAINS),
-        Kind("search", networks.search, lambda path: networks.searched(path),
-             ("search/*.json", "search/tuner/*.json", "search/tuner/*/*.json", "search/trials/*/outcome.json"), **_TRAINS),
+        Kind(
+            "run",
+            networks.run,
+            _run,
+            ("run/run.json", "run/log.csv", "run/last.keras", "run/keras_unetpp.json"),
+            **_TRAINS,
+        ),
+        Kind(
+            "search",
+            networks.search,
+            lambda path: networks.searched(path),
+            ("search/*.json", "search/tuner/*.json", "search/tuner/*/*.json", "search/trials/*/outcome.json"),
+            **_TRAINS,
+        ),
         Kind("tflite", networks.tflite, _artefact, **_RUNTIME),
         Kind("onnx", networks.onnx, _artefact, **_RUNTIME),
         Kind("saved_model", networks.saved_model, _artefact, ("saved_model.pb", "assets/*", "variables/*"), **_RUNTIME),
     )
-}  # fmt: skip
+}
 """By name."""
 
 

@@ -8,7 +8,14 @@ from typing import Any
 
 from fuzzing.seeds import data
 
-TRAINING: dict[str, Any] = {"epochs": 1, "crop": 16, "batch_size": 2, "val_every": 1, "augment": "none", "progress": False}
+TRAINING: dict[str, Any] = {
+    "epochs": 1,
+    "crop": 16,
+    "batch_size": 2,
+    "val_every": 1,
+    "augment": "none",
+    "progress": False,
+}
 """One short epoch."""
 BACKBONE = "mobilenet_025"
 """The smallest of `keras.applications`."""
@@ -56,8 +63,11 @@ def weights_file(folder: Path) -> None:
 
 def backbone_file(folder: Path) -> None:
     """Weights of a network of `keras.applications`, as a file that was fetched by other means."""
+    import keras
+
     from keras_unetpp.graph.templates.applications import original
 
+    keras.utils.set_random_seed(0)
     original(BACKBONE).save_weights(folder / "backbone.weights.h5")
 
 
@@ -65,8 +75,8 @@ def tflite(folder: Path) -> None:
     """TFLite of one level, float and with 8-bit weights."""
     import keras_unetpp as kup
 
-    for name, options in (("float", {}), ("dynamic", {"quantize": "dynamic"})):
-        kup.export(tiny(), folder / f"{name}.tflite", size=(16, 16), verify=False, **options)
+    for name, quantize in (("float", None), ("dynamic", "dynamic")):
+        kup.export(tiny(), folder / f"{name}.tflite", size=(16, 16), verify=False, quantize=quantize)
     _without_reports(folder)
 
 
@@ -104,8 +114,17 @@ def searched(folder: Path) -> Any:
     import keras_unetpp as kup
 
     budget = kup.Budget(params=20_000, latency=10_000.0, size=(16, 16))
-    return kup.search(folder / "data", folder / "search", budget, max_trials=1, repeat=0, val_fraction=0.5, depth=[1, 2], width=[2, 3],
-                      **TRAINING)  # fmt: skip
+    return kup.search(
+        folder / "data",
+        folder / "search",
+        budget,
+        max_trials=1,
+        repeat=0,
+        val_fraction=0.5,
+        depth=[1, 2],
+        width=[2, 3],
+        **TRAINING,
+    )
 
 
 def search(folder: Path) -> None:
@@ -130,7 +149,14 @@ def zoo(folder: Path) -> None:
     (entry / "spec.json").write_text(tiny().spec.to_json(), encoding="utf-8")
     (entry / "card.md").write_text("A card.\n", encoding="utf-8")
     weights.save(tiny(), entry / "weights.safetensors")
-    row = {"folder": "tiny", "summary": "Nothing", "licence": "MIT", "best_level": 1, "val_iou": 0.5, "sha256": _sums(entry)}
+    row = {
+        "folder": "tiny",
+        "summary": "Nothing",
+        "licence": "MIT",
+        "best_level": 1,
+        "val_iou": 0.5,
+        "sha256": _sums(entry),
+    }
     (folder / "zoo" / "manifest.json").write_text(json.dumps({"tiny": row}), encoding="utf-8")
 
 

@@ -20,7 +20,10 @@ def png(data: bytes, rng: Random) -> bytes:
     elif change == 1:
         chunks.insert(rng.randrange(len(chunks) + 1), chunks[number])
     elif change == 2:
-        chunks[number] = (rng.choice((b"IDAT", b"PLTE", b"tRNS", b"sBIT", b"eXIf", b"IHDR", b"acTL", b"zTXt", b"iCCP")), body)
+        chunks[number] = (
+            rng.choice((b"IDAT", b"PLTE", b"tRNS", b"sBIT", b"eXIf", b"IHDR", b"acTL", b"zTXt", b"iCCP")),
+            body,
+        )
     elif kind == b"IDAT":
         chunks[number] = (kind, zlib.compress(_pixels(zlib.decompress(body), rng)))
     elif kind == b"IHDR" and change != 3:
@@ -60,19 +63,62 @@ def _changed(body: bytes, rng: Random) -> bytes:
     if not body:
         return rng.randbytes(rng.randrange(9))
     place = rng.randrange(len(body))
-    return rng.choice((
-        body[:place] + bytes([rng.randrange(256)]) + body[place + 1 :],
-        body[:place],
-        body + rng.randbytes(3),
-        body[:place] + struct.pack(">I", rng.choice(INTEGERS) % 2**32) + body[place + 4 :],
-    ))  # fmt: skip
+    return rng.choice(
+        (
+            body[:place] + bytes([rng.randrange(256)]) + body[place + 1 :],
+            body[:place],
+            body + rng.randbytes(3),
+            body[:place] + struct.pack(">I", rng.choice(INTEGERS) % 2**32) + body[place + 4 :],
+        )
+    )
 
 
-_TAGS = (254, 256, 257, 258, 259, 262, 266, 270, 273, 274, 277, 278, 279, 282, 284, 305, 317, 320, 322, 323, 324, 325, 330,
-         338, 339, 347, 530, 32997, 32998, 34665, 42112, 42113, 50838, 50839)  # fmt: skip
-_VALUES = {259: (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34712, 34887, 34925, 50000, 50001, 50002, 50013),
-           262: (0, 1, 2, 3, 4, 5, 6, 8, 32803, 34892), 258: (1, 2, 4, 7, 8, 12, 16, 24, 32, 64), 339: (1, 2, 3, 4, 5, 6),
-           274: (0, 1, 5, 6, 8, 9), 284: (1, 2, 3), 317: (1, 2, 3, 34892), 338: (0, 1, 2)}  # fmt: skip
+_TAGS = (
+    254,
+    256,
+    257,
+    258,
+    259,
+    262,
+    266,
+    270,
+    273,
+    274,
+    277,
+    278,
+    279,
+    282,
+    284,
+    305,
+    317,
+    320,
+    322,
+    323,
+    324,
+    325,
+    330,
+    338,
+    339,
+    347,
+    530,
+    32997,
+    32998,
+    34665,
+    42112,
+    42113,
+    50838,
+    50839,
+)
+_VALUES = {
+    259: (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34712, 34887, 34925, 50000, 50001, 50002, 50013),
+    262: (0, 1, 2, 3, 4, 5, 6, 8, 32803, 34892),
+    258: (1, 2, 4, 7, 8, 12, 16, 24, 32, 64),
+    339: (1, 2, 3, 4, 5, 6),
+    274: (0, 1, 5, 6, 8, 9),
+    284: (1, 2, 3),
+    317: (1, 2, 3, 34892),
+    338: (0, 1, 2),
+}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
@@ -99,7 +145,9 @@ def tiff(data: bytes, rng: Random) -> bytes:
         behind = start + count[1] + entry * entries
         return _put(data, behind, struct.pack(order + wide, rng.choice((*directories, start, len(data) + 8, 3)) % most))
     elif _SIZES.get(kind, 1) * number > struct.calcsize(wide):  # what it points to
-        return _put(data, value + rng.randrange(_SIZES.get(kind, 1) * min(number, 4096)), rng.randbytes(rng.choice((1, 2, 4))))
+        return _put(
+            data, value + rng.randrange(_SIZES.get(kind, 1) * min(number, 4096)), rng.randbytes(rng.choice((1, 2, 4)))
+        )
     else:
         short = order + {1: "B", 3: "H", 4: "I"}.get(kind, wide)
         fresh = rng.choice((*_VALUES.get(tag, ()), *INTEGERS)) % 256 ** struct.calcsize(short)

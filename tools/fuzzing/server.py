@@ -5,10 +5,8 @@ import importlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
-import warnings
 import zlib
 from pathlib import Path
 from random import Random
@@ -98,7 +96,6 @@ class Bench:
 
 def serve(options: argparse.Namespace) -> None:
     """Spend the time on the kinds in equal parts."""
-    warnings.simplefilter("ignore")  # zipfile warns of the names that an archive is to have twice
     kinds = [KINDS[name] for name in options.kinds.split(",")]
     for module in dict.fromkeys(module for kind in kinds for module in kind.imports):
         importlib.import_module(module)
@@ -127,4 +124,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,16 +5,77 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-INTEGERS = (0, 1, 2, 3, 7, 8, 16, 255, 256, 4096, 32767, 32768, 65535, 65536, 2**24, 2**29, 2**31 - 1, 2**31, 2**32 - 1,
-            2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 1, -1, -2, -(2**31))  # fmt: skip
+INTEGERS = (
+    0,
+    1,
+    2,
+    3,
+    7,
+    8,
+    16,
+    255,
+    256,
+    4096,
+    32767,
+    32768,
+    65535,
+    65536,
+    2**24,
+    2**29,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**32,
+    2**53,
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+    -1,
+    -2,
+    -(2**31),
+)
 """Where integers of files and of the machine end."""
 
 DEEP = 100_000
 """How deep a value is nested at most, which is deeper than Python's own stack."""
 
-_NAMES = ("", " ", ".", "..", "../../up", "/etc/hostname", "a/b", "\0", "\n", "\x1b[2J", "\ud800", "é", "e\u0301", "x" * 300,
-          "%s", "{0}", "__class__", "None", "nan")  # fmt: skip
-_RAW = ("NaN", "Infinity", "-Infinity", "1e999", "-0", "1" * 5000, "1.5", "true", "null", '"1"', "[]", "{}", "[[]]", '{"a":1}')
+_NAMES = (
+    "",
+    " ",
+    ".",
+    "..",
+    "../../up",
+    "/etc/hostname",
+    "a/b",
+    "\0",
+    "\n",
+    "\x1b[2J",
+    "\ud800",
+    "é",
+    "e\u0301",
+    "x" * 300,
+    "%s",
+    "{0}",
+    "__class__",
+    "None",
+    "nan",
+)
+_RAW = (
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e999",
+    "-0",
+    "1" * 5000,
+    "1.5",
+    "true",
+    "null",
+    '"1"',
+    "[]",
+    "{}",
+    "[[]]",
+    '{"a":1}',
+)
 """Values as text, since a few of them are no JSON that Python would write."""
 
 
@@ -75,7 +136,9 @@ def _value(old: Any, rng: Random) -> str:
 
 def _encoded(text: str, rng: Random) -> bytes:
     """Other bytes for the same text, or nearly."""
-    spoilt = rng.choice((text, text.replace('"', '"é', 2), text.replace(":", ": // why\n", 1), text + text, "", "\0" + text))
+    spoilt = rng.choice(
+        (text, text.replace('"', '"é', 2), text.replace(":", ": // why\n", 1), text + text, "", "\0" + text)
+    )
     encoding = rng.choice(("utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1", "cp1252", "utf-16-be"))
     return spoilt.encode(encoding, "replace")
 

@@ -141,7 +141,8 @@ def _inside(read: Callable[[Path], object], path: Path, area: Path, limits: Limi
         os.dup2(said, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(area / "home")
-        os.environ.update(HOME=str(area / "home"), TMPDIR=str(temporary), MPLCONFIGDIR=str(temporary))
+        places = dict.fromkeys(("TMPDIR", "MPLCONFIGDIR", "KERAS_HOME"), str(temporary))
+        os.environ.update(places, HOME=str(area / "home"))
         tempfile.tempdir = None
         _limit(limits)
         _write_only_in(area)
