@@ -4,16 +4,19 @@ BIN := .venv/bin
 WORKERS := -n 2 --dist worksteal
 MEDIAPIPE := .venv-mediapipe/bin
 
-.PHONY: demo test fast mediapipe lint clean
+.PHONY: demo test sweep fast mediapipe lint clean
 
 demo: .venv/demo.stamp  ## segment real microscopy with the trained model from the zoo
 	$(BIN)/python tools/demo.py demo-output
 
-test: lint  ## the gate: style, types, all tests
-	$(BIN)/python -m pytest -q $(WORKERS)
+test: lint  ## the gate: style, types, all tests but the sweeps
+	$(BIN)/python -m pytest -q $(WORKERS) -m "not sweep"
+
+sweep: .venv/dev.stamp  ## every row of the tables that the gate samples
+	$(BIN)/python -m pytest -q $(WORKERS) -m sweep
 
 fast: lint  ## the gate without the slow tests
-	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow and not sweep"
 
 mediapipe:  ## MediaPipe's own image segmenter on an exported file, in an environment of its own
 	test -x $(MEDIAPIPE)/python || $(PYTHON) -m venv .venv-mediapipe

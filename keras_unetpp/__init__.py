@@ -11,6 +11,7 @@ from keras_unetpp.registration import register
 if TYPE_CHECKING:
     from keras_unetpp import interop, zoo
     from keras_unetpp.artefacts import Artefact
+    from keras_unetpp.data_folder import DataFolder
     from keras_unetpp.errors import InputError
     from keras_unetpp.export import export
     from keras_unetpp.folders import predict_folder
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
     from keras_unetpp.search.result import SearchResult
     from keras_unetpp.spec import Spec, cost
     from keras_unetpp.training import losses, metrics
+    from keras_unetpp.training.convert import convert_data
     from keras_unetpp.training.data import read_folder
     from keras_unetpp.training.evaluate import evaluate
     from keras_unetpp.training.finetune import GradualUnfreezing, freeze_encoder, unfreeze_encoder
     from keras_unetpp.training.fit import fit
+    from keras_unetpp.training.sharing import split_folder
+    from keras_unetpp.training.summary import describe_data
     from keras_unetpp.zoo import load
 
 __version__ = "0.1.0"
@@ -38,6 +42,7 @@ _HOME = {
     "Artefact": "artefacts",
     "GradualUnfreezing": "training.finetune",
     "Budget": "search.budget",
+    "DataFolder": "data_folder",
     "InputError": "errors",
     "Predictor": "inference",
     "Recipe": "recipe",
@@ -48,7 +53,9 @@ _HOME = {
     "UNetPPHyperModel": "search.hypermodel",
     "build": "graph.build",
     "choose": "pruning",
+    "convert_data": "training.convert",
     "cost": "spec",
+    "describe_data": "training.summary",
     "evaluate": "training.evaluate",
     "fit": "training.fit",
     "freeze_encoder": "training.finetune",
@@ -59,6 +66,7 @@ _HOME = {
     "read_folder": "training.data",
     "register_backbone": "graph.backbones",
     "segment": "inference",
+    "split_folder": "training.sharing",
     "unfreeze_encoder": "training.finetune",
 }
 _MODULES = {

@@ -13,6 +13,7 @@ from keras_unetpp.images import FilePath, image_size, list_images, write_png
 from keras_unetpp.images import overlay as painted
 from keras_unetpp.inference import Predictor, check_output
 from keras_unetpp.networks import Segmenter, at_level
+from keras_unetpp.pixels import Ranges, to_255
 from keras_unetpp.progress import track
 from keras_unetpp.spec.plan import Level
 
@@ -36,7 +37,7 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
 
     Args:
         model: a model of this package, or an exported file; see `segment`.
-        source: PNG, JPEG or TIFF file, or a folder of such; sub-folders are left out.
+        source: an image file, or a folder of such; sub-folders are left out.
         out: folder to write to, made if missing; files of the same names are replaced.
         level: 1..d, or "mean"; default the deepest.
         output: "mask" or "probabilities".
@@ -60,22 +61,23 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
     predictor.check_gives(output, threshold)
     rank = len(predictor.sides)
     overlay = overlay and rank == 2
-    paths, failed = _images(Path(source), Path(out), rank)
+    paths, failed = _images(Path(source), Path(out), predictor)
     names = {path: _names(path.stem, predictor, output, overlay) for path in paths}
     _check_unique(names)
     _check_writable(Path(out))
     files = {path: [Path(out, name) for name in own] for path, own in names.items() if path not in failed}
     if skip_existing:
         files = {path: own for path, own in files.items() if not all(file.is_file() for file in own)}
-    alone = len(files) == 1
+    alone, ranges = len(files) == 1, Ranges("Images to segment")
     for path, own in track(files.items(), "segmenting", progress and not alone, len(files)):
         try:
-            contents = _contents(predictor, path, output, threshold, overlay, progress and alone)
+            contents = _contents(predictor, path, output, threshold, overlay, progress and alone, ranges)
         except InputError as error:
             failed[path] = error
             continue
         for file, content in zip(own, contents, strict=True):
             _write(file, content)
+    ranges.tell()
     return _told([file for path, own in files.items() if path not in failed for file in own], failed, len(paths))
 
 
@@ -103,7 +105,7 @@ def _told(files: list[Path], failed: dict[Path, InputError], count: int) -> Writ
     return written
 
 
-def _images(source: Path, out: Path, rank: int) -> tuple[list[Path], dict[Path, InputError]]:
+def _images(source: Path, out: Path, predictor: Predictor) -> tuple[list[Path], dict[Path, InputError]]:
     """The images, those among them whose headers cannot be read with the reason, and `out` known to lie elsewhere."""
     if not source.exists():
         raise InputError(f"no such image or folder: {source}")
@@ -115,7 +117,7 @@ def _images(source: Path, out: Path, rank: int) -> tuple[list[Path], dict[Path, 
     paths, failed = list_images(source) if source.is_dir() else [source], {}
     for path in paths:
         try:
-            image_size(path, rank)
+            image_size(path, len(predictor.sides), predictor.channels)
         except InputError as error:
             failed[path] = error
     if len(failed) == len(paths):
@@ -153,10 +155,10 @@ def _check_writable(out: Path) -> None:
 
 
 def _contents(predictor: Predictor, path: Path, output: str, threshold: float, overlay: bool,
-              progress: bool) -> list[np.ndarray]:  # fmt: skip
+              progress: bool, ranges: Ranges) -> list[np.ndarray]:  # fmt: skip
     """What to write for one image; bool stands for 0 and 255."""
     pixels = predictor.read(path)
-    (probabilities,) = predictor(pixels, progress).values()
+    (probabilities,) = predictor(pixels, progress, ranges, path).values()
     mask = predictor.mask(probabilities, threshold)
     if output == "probabilities":
         contents = [probabilities]
@@ -166,7 +168,7 @@ def _contents(predictor: Predictor, path: Path, output: str, threshold: float, o
         contents = list(np.moveaxis(mask.reshape(probabilities.shape) > 0, -1, 0))
     if overlay:
         ids = mask if mask.ndim == 2 else np.where(mask.any(-1), 1 + probabilities.argmax(-1), 0)
-        contents.append(painted(pixels, ids))
+        contents.append(painted(to_255(pixels), ids))
     return contents
 
 

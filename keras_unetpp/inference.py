@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from keras_unetpp.errors import InputError, InputWarning
-from keras_unetpp.images import read_image
-from keras_unetpp.networks import Segmenter, at_level, network
-from keras_unetpp.pixels import unit
+from keras_unetpp.images import read_samples
+from keras_unetpp.networks import Network, Segmenter, network, network_at
+from keras_unetpp.pixels import LIKE_NO_DATA, Ranges, unexpected, unit
 from keras_unetpp.progress import track
 from keras_unetpp.spec.plan import Level
 from keras_unetpp.windows import Axis, axis, check_tile, evened, windows
@@ -24,6 +24,8 @@ TILE = 1024
 OVERLAP = 128
 MAX_BATCH = 16
 OUTPUTS = ("probabilities", "mask")
+NEGLIGIBLE = 0.05
+"""Part of an image's variance that the constant added to it may be, unseen: contrast falls by half of it."""
 
 Heads = dict[str, np.ndarray]
 
@@ -42,21 +44,28 @@ def segment(model: Segmenter, image: np.ndarray | str | Path, level: Level = Non
         output: "probabilities", or "mask".
         threshold: of the mask, 0..1, where classes do not exclude each other.
         progress: show a progress bar for work of many tiles.
-        options: of `Predictor`. For many images, make one `Predictor` and call it.
+        options: of `Predictor`.
 
     Returns:
         Probabilities (*sides, classes) float32. Or the mask, uint8: (*sides) of 0/1 for one class, (*sides) of class
         ids (uint16 from 257 classes on), or (*sides, classes) of 0/1 for classes that do not exclude each other.
 
     Raises:
-        InputError: naming what does not fit: shape, channels, NaN pixels, level, output, threshold, tile, overlap.
+        InputError: naming what does not fit: shape, channels, NaN pixels, level, output, threshold, tile, overlap; or
+            probabilities that are not finite.
+
+    Pixels are never rescaled by their values: an `InputWarning` names a range that does not fit their type, and numbers
+    that look like those for missing data. To a network that normalises each image, unit and gain are all the same, so
+    there they are told only if the constant that it adds to the variance counts.
+
+    In a loop this is as fast as a `Predictor`: what was made ready stays with the model, or with the path of a file.
 
     An exported file that normalises each image does so with what it is given. Where its sides are fixed, it so sees a
     smaller image with its padding, and of a larger one tile after tile: as in the app that it is for, but not as the
     model, and an `InputWarning` says so. With open sides it is given the whole image, as long as that fits `memory`.
     """
     check_output(output, threshold)
-    predictor = Predictor(at_level(model, level), **options)
+    predictor = Predictor(network_at(model, level), **options)
     predictor.check_gives(output, threshold)
     (probabilities,) = predictor(image, progress=progress).values()
     return probabilities if output == "probabilities" else predictor.mask(probabilities, threshold)
@@ -75,10 +84,11 @@ class Predictor:
 
     Per-image normalisation of the pixels sees the whole image, and tiles start at multiples of 2^depth. So where tiles
     overlap by at least 4 receptive radii, the result is that of the untiled image; with less, tiles are blended where
-    they see most. `group` and `instance` normalisation inside the network see one tile only.
+    they see most. Where anything else in the network sees the whole of what it is given, as group and instance
+    normalisation and squeeze-and-excitation do, it sees a tile, and an `InputWarning` says so once.
 
     Args:
-        model: any model of this package, or an exported file; `networks.at_level` picks a level.
+        model: any model of this package, or an exported file; `networks.at_level` picks a level. Or a `Network`.
         tile: side of a tile in pixels, or one per side. Default: no tiles where the whole image fits `memory`, else
             as large as fits, at most 1024, and no larger than as many tiles need. A model of fixed sides has its own.
         overlap: pixels shared by neighbouring tiles, at least; default a quarter of the tile, at most 128.
@@ -89,18 +99,30 @@ class Predictor:
         InputError: tile, overlap or memory out of range; no model of this package.
     """
 
-    def __init__(self, model: Segmenter, *, tile: int | tuple[int, ...] | None = None, overlap: int | None = None,
-                 memory: float = MEMORY) -> None:  # fmt: skip
-        own = self._network = network(model)
+    def __init__(self, model: Segmenter | Network, *, tile: int | tuple[int, ...] | None = None,
+                 overlap: int | None = None, memory: float = MEMORY) -> None:  # fmt: skip
+        own = self._network = model if isinstance(model, Network) else network(model)
         self.names, self.channels, self.sides, self.classes = own.names, own.channels, own.sides, own.classes
         self.exclusive, self.divisor = own.exclusive, own.step
         self.overlap, self.memory = overlap, memory
-        self.tile = self._checked(tile)
+        self.asked, self.tile = tile is not None, self._checked(tile)
         self._warned = False
 
-    def __call__(self, image: np.ndarray | str | Path, progress: bool = False) -> Heads:
-        """Probabilities of each head, (*sides, classes) float32, for one image or image file; see `segment`."""
+    def __call__(self, image: np.ndarray | str | Path, progress: bool = False, ranges: Ranges | None = None,
+                 name: object = "") -> Heads:  # fmt: skip
+        """Probabilities of each head, (*sides, classes) float32, for one image or image file; see `segment`.
+
+        Args:
+            image: see `segment`.
+            progress: show a progress bar for work of many tiles.
+            ranges: takes in what is odd about the values, for a caller of many images who tells it once.
+            name: of the image, for that text; default its path, if that is given.
+        """
         pixels = self.read(image)
+        own = Ranges("Image to segment") if ranges is None else ranges
+        own.add(self._odd(pixels), name or (image if isinstance(image, (str, Path)) else ""))
+        if ranges is None:
+            own.tell()
         center, scale = self._scaling(pixels)
         axes = self._axes(pixels.shape[:-1])
         missing = [one.length - side for one, side in zip(axes, pixels.shape, strict=False)]
@@ -119,7 +141,7 @@ class Predictor:
         """The image as (*sides, channels) in a type of its own, checked against the model."""
         rank = len(self.sides)
         if isinstance(image, (str, Path)):
-            return read_image(image, self.channels, rank)
+            return read_samples(image, self.channels, rank)
         pixels = np.asarray(image)
         if pixels.ndim == rank and self.channels == 1:
             pixels = pixels[..., None]
@@ -167,20 +189,30 @@ class Predictor:
                 check_tile(fixed or side, self.overlap or 0, self.divisor)
         return tuple(fixed or side for fixed, side in zip(self.sides, asked, strict=True))
 
+    def _odd(self, pixels: np.ndarray) -> str | None:
+        """What is odd about the values of an image for this network; see `pixels.unexpected`."""
+        own = self._network
+        found = unexpected(pixels, as_is=not own.scaled)
+        if found is None or own.epsilon is None or own.rounds or LIKE_NO_DATA in found:
+            return found
+        _, variance = _moments(pixels)
+        return found if own.epsilon > NEGLIGIBLE * variance else None
+
     def _scaling(self, pixels: np.ndarray) -> tuple[float, float]:
         """Centre and scale such that the network's input is (pixels - centre) * scale.
 
         That of `normalization="standardize"`, which must see the whole image, is computed here in float64, a slice at
         a time, for Keras' layer would hold several copies of a large image; one that works pixel by pixel stays in
-        the network.
+        the network. Unit and gain are nothing to it, so numbers finer than grey levels stay as they are: of few counts
+        in 16 bits, the constant in the variance would leave nothing if these became fractions of a grey level.
         """
-        factor = unit(pixels.dtype)
-        if self._network.epsilon is None:
+        own, factor = self._network, unit(pixels.dtype)
+        if own.epsilon is not None and not own.rounds:
+            factor = max(factor, 1.0)
+        if own.epsilon is None or own.standardizes:
             return 0.0, factor
-        mean = sum(part.sum(dtype=np.float64) for part in pixels) / pixels.size
-        squares = (np.square(np.subtract(part, mean, dtype=np.float64)).sum() for part in pixels)
-        variance = factor**2 * sum(squares) / pixels.size
-        return mean, factor / math.sqrt(variance + self._network.epsilon)
+        mean, variance = _moments(pixels)
+        return mean, factor / math.sqrt(factor**2 * variance + own.epsilon)
 
     def _axes(self, sides: tuple[int, ...]) -> tuple[Axis, ...]:
         """Tiles along each side of an image."""
@@ -205,14 +237,19 @@ class Predictor:
         return tuple(axes)
 
     def _warn(self, axes: list[Axis]) -> None:
-        """Say once that a file that normalises by itself sees less than the image."""
-        if self._warned or not self._network.standardizes or all(len(one.starts) == 1 for one in axes):
+        """Say once that what sees the whole of what it is given sees less than the image."""
+        own = self._network
+        if self._warned or all(len(one.starts) == 1 for one in axes) or not (own.standardizes or own.whole_views):
             return
         self._warned = True
-        way = "raise memory=" if None in self.sides else "export with a larger size=, or shrink the image"
+        does = "normalises each tile" if own.standardizes else f"uses {' and '.join(own.whole_views)} on each tile"
+        if None in self.sides:
+            way = "leave out tile=" if self.asked else "raise memory="
+        else:
+            way = f"{'export with a larger size=' if own.pads else 'build it with open sides'}, or shrink the image"
         warnings.warn(
-            f"The file normalises each tile of {' x '.join(str(one.tile) for one in axes)} pixels by itself, so the"
-            f" result is not that of the whole image. For that, {way}.",
+            f"The {'file' if own.pads else 'model'} {does} of {' x '.join(str(one.tile) for one in axes)} pixels by"
+            f" itself, so the result is not that of the whole image. For that, {way}.",
             InputWarning,
             stacklevel=2,
         )
@@ -226,12 +263,30 @@ class Predictor:
         size = int(min(MAX_BATCH, max(1, self.memory // self._bytes([one.tile for one in axes]))))
         count = math.ceil(math.prod(len(one.starts) for one in axes) / size)
         for group in track(_batches(windows(axes), size), "tiles", progress and count > 1, count):
-            batch = np.stack([pixels[slices] for slices, _ in group]).astype(np.float32)
+            with np.errstate(over="ignore"):  # told below, by what comes of it
+                batch = np.stack([pixels[slices] for slices, _ in group]).astype(np.float32)
             batch -= center
             batch *= scale
             outputs = self._network.run(batch)
+            _check_finite(outputs)
             for index, (slices, weight) in enumerate(group):
                 yield slices, weight, {name: value[index] for name, value in outputs.items()}
+
+
+def _moments(pixels: np.ndarray) -> tuple[float, float]:
+    """Mean and variance over all of an image, in float64, without a copy of it."""
+    mean = sum(part.sum(dtype=np.float64) for part in pixels) / pixels.size
+    squares = (np.square(np.subtract(part, mean, dtype=np.float64)).sum() for part in pixels)
+    return float(mean), float(sum(squares)) / pixels.size
+
+
+def _check_finite(outputs: Heads) -> None:
+    for name, values in outputs.items():
+        if not np.isfinite(values.sum(dtype=np.float64)):
+            raise InputError(
+                f"Probabilities must be finite. Received: NaN or infinity of {name}. The weights hold such numbers, or"
+                " pixels are too large for float32: load a good checkpoint, or bring pixels to 0..255."
+            )
 
 
 def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:

@@ -1,10 +1,12 @@
-"""What prediction needs to know of a network, be it a Keras model or an exported file."""
+"""What prediction needs to know of a network, be it a Keras model or an exported file; made ready once and kept."""
 
 import math
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -13,10 +15,15 @@ from keras_unetpp.artefacts import Artefact
 from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
 from keras_unetpp.graph.memory import bytes_per_pixel
-from keras_unetpp.spec.plan import Level
+from keras_unetpp.graph.settings import Settings
+from keras_unetpp.graph.views import whole_views
+from keras_unetpp.spec.plan import NORMALIZATION, Level
 
 Segmenter: TypeAlias = keras.Model | Artefact | str | os.PathLike[str]
 """A model, an exported file, or the path of one."""
+
+_MOST_FILES = 2
+"""Files that are kept open for the next call that names their paths."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,11 @@ class Network:
         exclusive: a pixel is of one class only.
         step: what sides are padded to, and tiles start at, multiples of, in pixels.
         pads: it pads and crops by itself, so that an image that is not cut into tiles stays as it is.
-        epsilon: it wants pixels normalised by the mean and variance of the whole image, to which this is added.
-        standardizes: it normalises whatever it is given, image or tile, by itself.
+        scaled: it takes pixel values 0..255; else it takes numbers as they are, of a range that it does not tell.
+        epsilon: pixels are normalised by an image's mean and variance, to which this is added; None: they are not.
+        standardizes: it does so itself, with whatever it is given, image or tile; else it wants that done.
+        rounds: it takes whole numbers 0..255 only.
+        whole_views: what else in it sees the whole of what it is given; see `graph.views`.
         masks: it gives masks, whose probabilities are 0 and 1.
         bytes_per_pixel: memory that it takes to run, in bytes.
         run: (batch, *sides, channels) float32 -> probabilities of each head.
@@ -45,11 +55,32 @@ class Network:
     exclusive: bool
     step: int
     pads: bool
+    scaled: bool
     epsilon: float | None
     standardizes: bool
+    rounds: bool
+    whole_views: tuple[str, ...]
     masks: bool
     bytes_per_pixel: float
     run: Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A network and the settings of the layers that it was made of."""
+
+    network: Network
+    settings: Settings
+
+
+_of_models: WeakKeyDictionary[keras.Model, dict[object, _Kept]] = WeakKeyDictionary()
+"""Model -> level -> its network. A network holds layers, never the model, which so can be freed."""
+
+_ALL = object()
+"""In place of a level: all heads."""
+
+_of_paths = threading.local()
+"""Files by path, each with its state on disk, the one that was used last at the end; runtimes serve one thread only."""
 
 
 def at_level(model: Segmenter, level: Level) -> keras.Model | Artefact:
@@ -58,14 +89,56 @@ def at_level(model: Segmenter, level: Level) -> keras.Model | Artefact:
     Raises:
         InputError: there is no such level or file.
     """
-    opened = Artefact(model) if isinstance(model, (str, os.PathLike)) else model
+    opened = _opened(model)
     return opened.at(level) if isinstance(opened, Artefact) else select(opened, level)
 
 
 def network(model: Segmenter) -> Network:
-    """A model or file made ready."""
-    opened = Artefact(model) if isinstance(model, (str, os.PathLike)) else model
-    return _of_file(opened) if isinstance(opened, Artefact) else _of_model(opened)
+    """A model or file made ready, with all its heads; kept for the next call, as `network_at` does."""
+    opened = _opened(model)
+    return _of_file(opened) if isinstance(opened, Artefact) else _kept(opened, _ALL)
+
+
+def network_at(model: Segmenter, level: Level) -> Network:
+    """The same with one level only.
+
+    That of a model is kept with it, since making it costs many times what running it does, and made anew once a
+    setting of a layer has changed; weights are read when it runs. The last files named by their paths stay open until
+    they change on disk.
+
+    Raises:
+        InputError: there is no such level or file.
+    """
+    opened = _opened(model)
+    return _of_file(opened.at(level)) if isinstance(opened, Artefact) else _kept(opened, level)
+
+
+def _kept(model: keras.Model, level: Any) -> Network:
+    own = _of_models.setdefault(model, {})
+    # True and 2.0 are no levels, though as keys they are 1 and 2.
+    kept = own.get(level) if level is _ALL or type(level) in (int, str, type(None)) else None
+    if kept is None or kept.settings.changed():
+        one = model if level is _ALL else select(model, level)
+        kept = own[level] = _Kept(_of_model(one), Settings(one))
+    return kept.network
+
+
+def _opened(model: Segmenter) -> keras.Model | Artefact:
+    """A model or file as it is; of a path, the file."""
+    if not isinstance(model, (str, os.PathLike)):
+        return model
+    path = os.path.abspath(model)
+    parts = [path, *(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in sorted(names))]
+    stats = [os.stat(part) for part in parts if os.path.exists(part)]
+    # A forked process must not talk to the runtimes of its parent.
+    state = (os.getpid(), *((one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in stats))
+    own: dict[str, tuple[object, Artefact]] = _of_paths.__dict__
+    before = own.pop(path, None)
+    file = before[1] if before and before[0] == state else Artefact(model)
+    own[path] = state, file
+    if len(own) > _MOST_FILES:
+        del own[next(iter(own))]
+    return file
 
 
 def _of_model(model: keras.Model) -> Network:
@@ -85,8 +158,11 @@ def _of_model(model: keras.Model) -> Network:
         exclusive=exclusive,
         step=step,
         pads=False,
+        scaled=any(layer.name == NORMALIZATION for layer in model.layers),
         epsilon=None if normalize is None else normalize.epsilon,
         standardizes=False,
+        rounds=False,
+        whole_views=whole_views(model),
         masks=False,
         bytes_per_pixel=bytes_per_pixel(model),
         run=compiled(keras.Model(start, outputs)),
@@ -97,6 +173,9 @@ def _of_file(file: Artefact) -> Network:
     own = file.signature
     # Of fixed sides, tiles are as they are; then starts at all multiples of what divides the sides do.
     step = math.gcd(own.divisor, *(side for side in own.sides if side is not None))
+    # Files of the first version do not tell what sees the whole, but many tell their Spec.
+    told = own.whole_views or tuple(f"{one} normalization" for one in ("group", "instance")
+                                    if file.spec and file.spec.norm == one)  # fmt: skip
     return Network(
         names=file.names,
         channels=own.channels,
@@ -105,8 +184,11 @@ def _of_file(file: Artefact) -> Network:
         exclusive=own.exclusive,
         step=step,
         pads=True,
-        epsilon=None,
+        scaled=file.spec is None or file.spec.normalization != "none",
+        epsilon=own.epsilon if own.standardizes else None,
         standardizes=own.standardizes,
+        rounds=own.rounds,
+        whole_views=told,
         masks=own.output == "mask",
         bytes_per_pixel=own.bytes_per_pixel,
         run=file,

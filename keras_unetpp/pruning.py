@@ -15,6 +15,7 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.heads import select
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.pixels import Ranges
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.levels import DEFAULT_SIDE, LevelTable, cheapest, check_max_drop, default_size, level_costs
 from keras_unetpp.spec.plan import MEAN, Level
@@ -92,7 +93,7 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
         size: sides in pixels at which costs and latency hold; default those of the Spec or file, else 256 each.
         repeat: timed runs of each level, batch 1; the median counts. 0 times nothing.
         progress: show a progress bar.
-        options: `labels` and `ignore_index` of `evaluate`.
+        options: `labels` and `ignore_index` of `evaluate`, which say how masks are read.
 
     Returns:
         `LevelTable`, rows L1..Ld and, with several heads, `mean`; of a file, `FileLevels`. Scores are at threshold
@@ -112,7 +113,8 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
         return rows
     scores = evaluate(model, data, progress=progress, **options)
     if len(rows) > 1:
-        scores += evaluate(select(model, MEAN), data, progress=progress, **options)
+        told = Ranges("")  # of the same images, so there is nothing to add
+        scores += evaluate(select(model, MEAN), data, progress=progress, ranges=told, **options)
     means = [mean(scores, row.name) for row in rows]
     return LevelTable(replace(row, iou=own.iou, dice=own.dice) for row, own in zip(rows, means, strict=True))
 

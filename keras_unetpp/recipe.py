@@ -1,15 +1,18 @@
 """`Recipe`: how a network is trained, as one frozen, validated table of fields. Standard library only."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from keras_unetpp.errors import InputError, hint
+from keras_unetpp.labels import LABELS, resolved_labels
 from keras_unetpp.spec.fields import with_field_help
 
 
-def _field(default: Any, text: str, low: float | None = None, allowed: tuple[str, ...] | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "low": low, "allowed": allowed})
+def _field(default: Any, text: str, low: float | None = None, allowed: tuple[str, ...] | None = None,
+           numbers: bool = False) -> Any:  # fmt: skip
+    return field(default=default, metadata={"help": text, "low": low, "allowed": allowed, "numbers": numbers})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,14 @@ class Recipe:
 
     epochs: int = _field(60, "epochs in all; the cosine schedule ends there", 1)
     batch_size: int = _field(8, "crops a step", 1)
-    crop: int = _field(192, "side of the random crops in pixels; a multiple of 2^depth", 1)
+    crop: int | tuple[int, ...] = _field(192, "side of the random crops in pixels, or [depth,]height,width; a multiple"
+                                         " of 2^depth", 1)  # fmt: skip
     crops_per_epoch: int | None = _field(None, "crops an epoch; default one per training image", 1)
-    labels: str = _field("foreground", "masks hold instance ids (any above 0 is foreground) or class ids",
-                         allowed=("foreground", "classes"))  # fmt: skip
-    ignore_index: int | None = _field(None, "mask value to leave out of loss and scores", 0)
+    labels: str = _field("auto", "masks hold instance ids (any above 0 is foreground) or class ids; auto: class ids if"
+                         " the network has several classes", allowed=LABELS)  # fmt: skip
+    ignore_index: int | None = _field(None, "mask value to leave out of loss and scores; -1 for signed masks")
+    class_weights: tuple[float, ...] | None = _field(None, "weights of the classes in the loss, for one class of"
+                                                     " background and foreground", numbers=True)  # fmt: skip
     loss: str = _field("bce_dice", "loss of each head",
                        allowed=("bce_dice", "cross_entropy", "dice", "tversky", "focal"))  # fmt: skip
     learning_rate: float = _field(1e-3, "peak of the cosine schedule", 0)
@@ -42,12 +48,44 @@ class Recipe:
     seed: int = _field(0, "of weights, crops and augmentation", 0)
 
     def __post_init__(self) -> None:
+        if isinstance(self.crop, list):
+            object.__setattr__(self, "crop", tuple(self.crop))
         for item in fields(self):
-            _check(item.name, getattr(self, item.name), item.default, item.metadata)
+            value = getattr(self, item.name)
+            if item.metadata["numbers"]:
+                object.__setattr__(self, item.name, _numbers(item.name, value))
+                continue
+            several = item.name == "crop" and isinstance(value, tuple) and value
+            for one in value if several else (value,):
+                _check(item.name, one, item.default, item.metadata)
+
+    def crop_sides(self, rank: int, divisor: int) -> tuple[int, ...]:
+        """The sides of a crop in pixels.
+
+        Args:
+            rank: how many there are.
+            divisor: of which each must be a multiple, the reduction of the network's lowest row.
+
+        Raises:
+            InputError: another number of sides, or one that is no multiple.
+        """
+        sides = self.crop if isinstance(self.crop, tuple) else (self.crop,) * rank
+        if len(sides) != rank:
+            wanted = "height and width" if rank == 2 else "depth, height and width"
+            raise InputError(f"Recipe.crop must be one side, or {rank}: {wanted}. Received: {self.crop}.")
+        if any(side % divisor for side in sides):
+            raise InputError(
+                f"Recipe.crop must be a multiple of {divisor}, the reduction of the lowest row. Received: {self.crop}."
+            )
+        return sides
+
+    def for_classes(self, classes: int) -> "Recipe":
+        """This recipe with `labels` in the word that "auto" stands for, in a network of so many classes."""
+        return replace(self, labels=resolved_labels(self.labels, classes))
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
-        return asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
@@ -65,6 +103,18 @@ def check_names(names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise InputError(f"Recipe has no field {name!r}.{hint(name, known)} Fields: {', '.join(known)}.")
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
+    """Weights as a tuple, lists as JSON has them included."""
+    if values is None:
+        return None
+    given = values if isinstance(values, (list, tuple)) else ()
+    if not given or any(type(one) not in (int, float) or not 0 <= one < math.inf for one in given) or not any(given):
+        raise InputError(
+            f"Recipe.{name} must be numbers of at least 0, one a class, and not all 0. Received: {values!r}."
+        )
+    return tuple(float(one) for one in given)
 
 
 def _check(name: str, value: Any, default: Any, rule: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tifffile import imwrite
 
-from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.errors import InputError
 from keras_unetpp.folders import predict_folder
 from keras_unetpp.graph.build import build
 from keras_unetpp.images import list_images, overlay, read_image, read_mask, write_png
@@ -128,10 +128,10 @@ def test_an_interrupted_run_leaves_whole_files_and_is_gone_on_with(model, source
     out = tmp_path / "out"
     call = Predictor.__call__
 
-    def stopped(self, image, progress=False):
+    def stopped(self, image, *more):
         if image.shape[0] == 17:
             raise KeyboardInterrupt
-        return call(self, image, progress)
+        return call(self, image, *more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Predictor, "__call__", stopped)
@@ -149,39 +149,23 @@ def fails(exception, text, monkeypatch, *args, **options):
     assert str(error.value) == text
 
 
-def test_bad_images_stop_no_other_and_are_named(model, source, tmp_path):
-    """One whose header is none, one cut off behind its header."""
-    (source / "b2.png").write_bytes(b"no image")
+def test_an_unreadable_image_is_told_first(model, source, tmp_path, monkeypatch):
+    (source / "z.png").write_bytes(b"no image")
+    out = tmp_path / "out"
+    text = f"cannot read {source}/z.png: cannot identify image file '{source}/z.png'"
+    fails(InputError, text, monkeypatch, model, source, out)
+    assert not out.exists()
+
+
+def test_an_image_that_turns_out_broken_is_named(model, source, tmp_path):
+    whole = (source / "c.tif").read_bytes()
     write_png(source / "z.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     data = (source / "z.png").read_bytes()
     (source / "z.png").write_bytes(data[: len(data) // 2])
-    with pytest.warns(InputWarning, match=f"2 of 5 images could not be segmented; the first: .*{source}/b2.png"):
-        written = predict_folder(model, source, tmp_path / "out")
-    assert {path.name: reason.split(":")[0] for path, reason in written.failed.items()} == {
-        "b2.png": f"cannot read {source}/b2.png",
-        "z.png": f"cannot read {source}/z.png",
-    }
-    assert len(written) == len(names(tmp_path / "out")) == 6
-
-
-def test_an_image_of_other_channels_stops_no_other(model, source, tmp_path):
-    imwrite(source / "five.tif", np.zeros((5, 16, 16), np.uint8), photometric="minisblack", planarconfig="separate")
-    with pytest.warns(InputWarning, match="1 of 4 images could not be segmented"):
-        written = predict_folder(model, source, tmp_path / "out")
-    assert [path.name for path in written.failed] == ["five.tif"]
-
-
-def test_nothing_but_bad_images_is_an_error(model, source, tmp_path, monkeypatch):
-    for path in source.iterdir():
-        path.write_bytes(b"no image")
-    (source / "a.png").write_bytes(b"no image")
-    out = tmp_path / "out"
-    monkeypatch.setattr(Predictor, "__call__", never)
-    with pytest.raises(InputError, match=f"None of 3 images could be segmented: .*{source}/a.png"):
-        predict_folder(model, source, out)
-    with pytest.raises(InputError, match=f"^cannot read {source}/a.png"):
-        predict_folder(model, source / "a.png", out)
-    assert not out.exists()
+    with pytest.raises(InputError, match=f"cannot read {source}/z.png: "):
+        predict_folder(model, source, tmp_path / "out")
+    assert whole == (source / "c.tif").read_bytes()
+    assert len(names(tmp_path / "out")) == 6
 
 
 def test_two_images_of_one_name(model, source, tmp_path, monkeypatch):

@@ -15,10 +15,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "keras_unetpp"
 ORDER = (
-    *("imports", "registration", "errors", "requirements", "tables", "files", "spec", "recipe", "progress", "windows"),
-    *("pixels", "images", "torch_pickle", "torch_files", "weights", "interop", "graph", "saved_models", "artefacts"),
-    *("networks", "inference", "training", "pruning", "export", "zoo", "folders", "search", "cli", "__main__"),
-    "__init__",
+    *("imports", "registration", "errors", "requirements", "tables", "files", "spec", "labels", "recipe"),
+    *("data_folder", "progress", "windows", "pixels", "masks", "images", "torch_pickle", "torch_files", "weights"),
+    *("interop", "graph", "saved_models", "artefacts", "networks", "inference", "training", "pruning", "export"),
+    *("zoo", "folders", "search", "cli", "__main__", "__init__"),
 )
 """The parts of the package from the bottom up; a part imports only those before it."""
 

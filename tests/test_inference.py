@@ -67,7 +67,7 @@ def test_other_sizes_are_padded_by_reflection_and_cropped(model, predictor, side
     margins = ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2), (0, 0))
     # Normalisation sees the image without its padding: give Keras an image that is normalised already.
     plain = keras.Model(model.get_layer("normalization").output, model.output)
-    values = (image - image.mean(dtype=np.float64)) / np.sqrt(image.var(dtype=np.float64) + 0.1)
+    values = (image - image.mean(dtype=np.float64)) / np.sqrt(image.var(dtype=np.float64) + 1e-5)
     expected = keras_output(plain, np.pad(values, margins, "reflect"))
     inner = tuple(slice(low, low + side) for (low, _), side in zip(margins, sides, strict=False))
     found = predictor(image)

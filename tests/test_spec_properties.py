@@ -39,6 +39,7 @@ def specs(draw):
         norm=draw(st.sampled_from(["none", "batch", "group", "instance", "layer"])),
         norm_groups=draw(st.sampled_from([1, 2])),
         norm_epsilon=draw(st.sampled_from([1e-5, 1e-3])),
+        standardize_epsilon=draw(st.sampled_from([1e-5, 0.1])),
         norm_momentum=draw(st.sampled_from([0.9, 0.99])),
         activation=draw(st.sampled_from(["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"])),
         dropout=draw(st.sampled_from([0.0, 0.3])),

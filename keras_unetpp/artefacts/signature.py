@@ -8,8 +8,12 @@ import numpy as np
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.spec.plan import MEAN, head_name
+from keras_unetpp.spec.records import BEFORE
 
 Sides = tuple[int | None, ...]
+
+_LATER = ("rounds", "epsilon", "whole_views")
+"""Fields that files of the first version lack."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class Signature:
         divisor: what sides are padded to multiples of inside the file, pixels.
         standardizes: the file normalises each image that it is given by that image's own mean and variance.
         bytes_per_pixel: memory that running it takes for each pixel of the input, about, in bytes.
+        rounds: pixels become whole numbers 0..255 on their way in; files of the first version do not tell.
+        epsilon: what is added to that variance.
+        whole_views: what in the network sees the whole of what it is given; see `graph.views`.
     """
 
     levels: tuple[int | str, ...]
@@ -39,6 +46,9 @@ class Signature:
     divisor: int = 1
     standardizes: bool = False
     bytes_per_pixel: float = 0.0
+    rounds: bool = True
+    epsilon: float = BEFORE["standardize_epsilon"]
+    whole_views: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,18 +76,20 @@ class Signature:
 
     @classmethod
     def from_json(cls, text: str) -> "Signature":
-        """The signature that a file tells; what a later version may add is left out.
+        """The signature that a file tells; what a later version adds is left out, what an earlier one lacks is default.
 
         Raises:
             InputError: the text is no such JSON, or lacks a field.
         """
         try:
             found = json.loads(text)
-            own: dict[str, Any] = {item.name: found[item.name] for item in fields(cls)}
+            told = {item.name: found[item.name] for item in fields(cls)
+                    if item.name in found or item.name not in _LATER}  # fmt: skip
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"A file's signature must be JSON with all fields of Signature. Received: {text!r}."
                              " Export the model again.") from error  # fmt: skip
-        return cls(**(own | {name: tuple(own[name]) for name in ("levels", "sides")}))
+        own: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in told.items()}
+        return cls(**own)
 
 
 def level_name(level: int | str) -> str:

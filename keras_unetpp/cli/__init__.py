@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from keras_unetpp.cli.quiet import hush
 from keras_unetpp.errors import InputError, InputWarning
 
-COMMANDS = ("train", "search", "predict", "levels", "prune", "export", "backbones", "zoo")
+COMMANDS = ("data", "train", "search", "predict", "levels", "prune", "export", "backbones", "zoo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

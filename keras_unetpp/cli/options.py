@@ -53,6 +53,19 @@ def scoring_options(parser: Any) -> None:
     _fields(parser, Recipe, False, ("labels", "ignore_index"))
 
 
+def data_changed_option(parser: argparse.ArgumentParser) -> None:
+    """`--data-changed`."""
+    text = "go on though images were added, removed or changed since"
+    parser.add_argument("--data-changed", action="store_true", help=text)
+
+
+def folder_options(parser: argparse.ArgumentParser) -> None:
+    """Where images and masks are in a data folder: the fields of `DataFolder`."""
+    from keras_unetpp.data_folder import OPTIONS, DataFolder
+
+    _fields(parser.add_argument_group("data folder"), DataFolder, False, tuple(OPTIONS))
+
+
 def _fields(group: Any, cls: type, lists: bool, names: tuple[str, ...] = ()) -> None:
     hints = typing.get_type_hints(cls)
     for item in dataclasses.fields(cls):

@@ -9,6 +9,7 @@ import numpy as np
 from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.images import read_image, read_mask
+from keras_unetpp.masks import all_as_ids, as_ids
 from keras_unetpp.pixels import unit
 from keras_unetpp.training.folders import read_folder
 
@@ -44,21 +45,20 @@ def calibrating(images: Iterable[Any] | None, signature: Signature, quantize: An
 
 
 def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> list[Pair]:
-    """Images as in `batches`, each with its mask, (height, width) or (height, width, 1), of 0/1 or class ids.
+    """Images as in `batches`, each with its mask as `keras_unetpp.masks.as_ids` takes it.
 
     Raises:
-        InputError: as `batches`; or images and masks differ in number or size.
+        InputError: as `batches`; images and masks differ in number or size; or a mask means nothing.
     """
     images, masks, rank, found = list(images), list(masks), len(signature.sides), []
     if not images or len(images) != len(masks):
         raise InputError(
             f"labelled must hold images and as many masks, at least one. Received: {len(images)} and {len(masks)}."
         )
-    for image, mask in zip(images, masks, strict=True):
-        pixels, ids = _pixels(image, signature), np.asarray(mask)
-        if ids.ndim == rank + 1 and ids.shape[-1] == 1:
-            ids = ids[..., 0]
-        if ids.shape != pixels.shape[:-1]:
+    targets = all_as_ids(masks, signature.classes, exclusive=signature.exclusive, rank=rank)
+    for image, ids in zip(images, targets, strict=True):
+        pixels = _pixels(image, signature)
+        if ids.shape[:rank] != pixels.shape[:-1]:
             raise InputError(
                 f"labelled must hold masks of the size of their images. Received: {ids.shape} for an image of"
                 f" {pixels.shape}."
@@ -70,14 +70,13 @@ def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> 
 def labelled_folder(data: str | Path, classes: int = 1) -> tuple[list[Path], list[np.ndarray]]:
     """The `val` images of a folder, as `keras-unetpp train` takes it, and their masks, for `pairs`.
 
-    For one class every id above 0 is foreground; else ids are those of the classes.
+    For one class every id above 0 is foreground; else ids are those of the classes, as `pairs` reads them.
 
     Raises:
         InputError: naming the file at fault.
     """
     samples = [sample for sample in read_folder(data) if sample.split == "val"]
-    masks = [read_mask(one.mask) for one in samples]
-    return [one.image for one in samples], masks if classes > 1 else [(mask > 0).astype(np.uint8) for mask in masks]
+    return [one.image for one in samples], [as_ids(read_mask(one.mask), classes, name=str(one.mask)) for one in samples]
 
 
 def _pixels(image: Any, signature: Signature) -> np.ndarray:

@@ -14,6 +14,7 @@ from keras_unetpp.export.parts import parts
 from keras_unetpp.export.rebuild import network
 from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
 from keras_unetpp.graph.memory import bytes_per_pixel
+from keras_unetpp.graph.views import whole_views
 from keras_unetpp.spec.plan import MEAN
 
 INPUTS = ("float32", "uint8", "image_bytes")
@@ -59,11 +60,15 @@ def signature(model: keras.Model, *, levels: Any = None, size: Any = None, input
     if activation == "linear":
         activation = "sigmoid" if classes == 1 else "softmax"
     _check_finite(model)
+    normalize = standardization(model)
     return Signature(
         *(_levels(model, levels, logits), sides, input, output, channels, classes, activation),
         divisor=divisor(model),
-        standardizes=standardization(model) is not None,
+        standardizes=normalize is not None,
         bytes_per_pixel=round(bytes_per_pixel(model), 1),
+        rounds=input != "float32",
+        **({} if normalize is None else {"epsilon": normalize.epsilon}),
+        whole_views=whole_views(model),
     )
 
 

@@ -1,6 +1,7 @@
 """TFLite, now LiteRT: one file for mobile apps, a function for each level on shared weights, fixed sides, batch 1."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
 
     attempts = [partial(attempt, spare_ends) for spare_ends in ((False, True) if _whole(quantize) else (False,))]
     data, found = within(attempts, _opened, levels, signature, sample, max_drop, _way_out(quantize))
-    data = describe(data, model, signature, labels=names, author=author, licence=licence)
+    told = replace(signature, rounds=signature.rounds or quantize == "int8")
+    data = describe(data, model, told, labels=names, author=author, licence=licence)
     Path(path).write_bytes(data)
     return found
 

@@ -1,18 +1,22 @@
 """The few lines that differ between Keras' back ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
 from typing import Any
 
 import keras
 import numpy as np
 
+_tracing = Lock()
+
 
 def compiled(model: keras.Model) -> Callable[[np.ndarray], Any]:
     """The model's inference as a compiled function: array in, NumPy arrays in the structure of the outputs out.
 
-    It follows later changes of the model's weights. TensorFlow compiles once for all sizes (once for each if there is
-    bilinear up-sampling), JAX once for each, PyTorch runs layer by layer. `Model.predict` would trace anew for each
-    shape, keep all outputs, and bring its progress bar.
+    It follows later changes of the model's weights. TensorFlow compiles once for all sizes, JAX once for each, PyTorch
+    runs layer by layer. `Model.predict` would trace anew for each shape, keep all outputs, and bring its progress bar.
     """
     backend = keras.backend.backend()
     run = {"tensorflow": _tensorflow, "jax": _jax}.get(backend, _torch)(model)
@@ -26,11 +30,42 @@ def compiled(model: keras.Model) -> Callable[[np.ndarray], Any]:
 def _tensorflow(model: keras.Model) -> Callable[[np.ndarray], Any]:
     import tensorflow as tf
 
-    # Keras 3.15 cannot trace bilinear up-sampling of unknown sides.
-    any_size = all(getattr(layer, "interpolation", "nearest") == "nearest" for layer in model.layers)
-    shape = (None, *(None for _ in model.inputs[0].shape[1:-1]), model.inputs[0].shape[-1])
-    signature = [tf.TensorSpec(shape, tf.float32)] if any_size else None
-    return tf.function(lambda x: model(x, training=False), input_signature=signature, autograph=False)
+    spec = tf.TensorSpec((None, *(None for _ in model.inputs[0].shape[1:-1]), model.inputs[0].shape[-1]), tf.float32)
+
+    @cache
+    def traced() -> Any:
+        with _tracing, _any_sides(model):
+            # A concrete function is never traced again, and so draws no warnings that it is traced too often.
+            return tf.function(lambda x: model(x, training=False), autograph=False).get_concrete_function(spec)
+
+    def run(x: np.ndarray) -> Any:
+        return traced()(tf.constant(x))
+
+    return run
+
+
+@contextmanager
+def _any_sides(model: keras.Model) -> Iterator[None]:
+    """Let smooth up-sampling be traced for unknown sides, which Keras 3.15 cannot: it compares them with 0."""
+    import tensorflow as tf
+
+    def resized(x: Any, height: int, width: int, data_format: str, interpolation: str) -> Any:
+        return tf.image.resize(x, tf.shape(x)[1:3] * [height, width], interpolation)
+
+    smooth = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, keras.layers.UpSampling2D)
+        and layer.interpolation != "nearest"
+        and layer.data_format == "channels_last"
+    ]
+    for layer in smooth:
+        layer._resize_images = resized
+    try:
+        yield
+    finally:
+        for layer in smooth:
+            del layer._resize_images
 
 
 def _jax(model: keras.Model) -> Callable[[np.ndarray], Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.spec.plan import MEAN, Level, head_name
+from keras_unetpp.spec.plan import MEAN, NORMALIZATION, Level, head_name
 
 _NODE_LAYER = re.compile(r"x_(\d+)_\d+_")
 _HEAD = re.compile(r"L\d+")
@@ -52,7 +52,7 @@ def divisor(model: keras.Model) -> int:
 
 def standardization(model: keras.Model) -> Any:
     """The layer that normalises by the whole image, or None."""
-    own = (layer for layer in model.layers if layer.name == "normalization")
+    own = (layer for layer in model.layers if layer.name == NORMALIZATION)
     return next((layer for layer in own if isinstance(layer, keras.layers.LayerNormalization)), None)
 
 

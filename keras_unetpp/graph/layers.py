@@ -10,9 +10,6 @@ from keras_unetpp.spec.backbone_table import SCALINGS
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.plan import Row, value, variables
 
-STANDARDIZE_EPSILON = 0.1
-"""Variance, in squared grey levels, below which an image counts as flat: its noise is not blown up to contrast."""
-
 
 def make(row: Row, spec: Spec) -> keras.layers.Layer:
     """The layer of a row, carrying the row's name."""
@@ -40,9 +37,14 @@ def _up_sampling(row: Row, spec: Spec) -> keras.layers.Layer:
 
 
 def _standardize(row: Row, spec: Spec) -> keras.layers.Layer:
-    axes = tuple(range(1, spec.rank + 2))
+    """Each image by its own mean and variance, all channels alike.
+
+    The constant only keeps a blank image at 0: by default it is so small that an image in other units, or of low
+    contrast, gives what the same image of 0..255 does, and yet more than what float32 leaves of a blank one.
+    """
+    axes, epsilon = tuple(range(1, spec.rank + 2)), spec.standardize_epsilon
     return layers.LayerNormalization(
-        axis=axes, epsilon=STANDARDIZE_EPSILON, center=False, scale=False, dtype="float32", name=row.name
+        axis=axes, epsilon=epsilon, center=False, scale=False, dtype="float32", name=row.name
     )
 
 

@@ -3,12 +3,16 @@
 What it needs of this package beside `spec` is imported late: see `keras_unetpp.registration`.
 """
 
+import inspect
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.graph.batches import Feed, reading
 from keras_unetpp.spec.fields import Spec, check_sides
 
 
@@ -20,6 +24,11 @@ class UNetPP(keras.Model):
     metric, named `L1_iou`, `L2_iou`, .. Losses and `loss_weights` may also be told apart by head, as a list in the
     heads' order or a dict by name; Keras' other per-output dicts are accepted as they are. The total is the weighted
     sum over the heads, as in the papers.
+
+    `fit`, `evaluate`, `train_on_batch` and `test_on_batch` look at y, whatever gives it: labels that mean nothing to
+    the loss, such as masks of 0 and 255, are an `InputError` before a step is taken on them. `sample_weight` may weigh
+    pixels, (batch, *sides) or (batch, *sides, 1), for all heads alike, and `class_weight` is turned into such weights:
+    for one class {0: background, 1: foreground}, for several by id.
     """
 
     spec: Spec
@@ -83,6 +92,47 @@ class UNetPP(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Keras' `fit`; y is looked at, and `class_weight` made weights of pixels."""
+        call = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
+        given = call.arguments
+        feed = self._feed(given.pop("class_weight", None))
+        if feed.class_weight and given.get("validation_split") and given.get("validation_data") is None:
+            given.update(_split(given))  # weights of classes are for training, not for validation
+        given["x"], given["y"], given["sample_weight"] = feed(
+            given["x"], given["y"], given.get("sample_weight"), doubts=True
+        )
+        held_out, feed_held_out = given.get("validation_data"), self._feed()
+        if isinstance(held_out, (tuple, list)):
+            x, y, weight = (*held_out, None, None)[:3]
+            held_out = feed_held_out(x, y, weight)
+        elif held_out is not None:
+            held_out, _, _ = feed_held_out(held_out, None, None)
+        given["validation_data"] = held_out
+        with feed.telling(), feed_held_out.telling():
+            history = super().fit(*call.args, **call.kwargs)
+        _tell_loss(history)
+        return history
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Keras' `evaluate`; y is looked at."""
+        call = inspect.signature(super().evaluate).bind(x, y, *args, **kwargs)
+        given, feed = call.arguments, self._feed()
+        given["x"], given["y"], given["sample_weight"] = feed(x, y, given.get("sample_weight"))
+        with feed.telling():
+            return super().evaluate(*call.args, **call.kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
+                       **kwargs: Any) -> Any:  # fmt: skip
+        """Keras' `train_on_batch`; y is looked at, and `class_weight` made weights of pixels."""
+        x, y, sample_weight = self._feed(class_weight)(x, y, sample_weight)
+        return super().train_on_batch(x, y, sample_weight=sample_weight, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
+        """Keras' `test_on_batch`; y is looked at."""
+        x, y, sample_weight = self._feed()(x, y, sample_weight)
+        return super().test_on_batch(x, y, sample_weight=sample_weight, **kwargs)
+
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Any:  # fmt: skip
         """Weighted sum of the heads' losses, each against the same `y`."""
@@ -113,6 +163,14 @@ class UNetPP(keras.Model):
     def _heads(self) -> list[str]:
         return list(self.output) if isinstance(self.output, Mapping) else []
 
+    def _feed(self, class_weight: Mapping[int, float] | None = None) -> Feed:
+        """What looks at the targets of this model as it is compiled."""
+        loss = getattr(self, "loss", None)
+        if isinstance(self.output, Mapping):
+            losses = loss if isinstance(loss, Mapping) else dict.fromkeys(self.output, loss)
+            return Feed({name: reading(self.output[name], losses.get(name)) for name in self.output}, class_weight)
+        return Feed({} if isinstance(self.output, list) else {"": reading(self.output, loss)}, class_weight)
+
     def _spread(self, item: Any, copy: Callable[[Any], Any] = lambda item: item) -> Any:
         """`item` for every head, unless there is only one or the caller has already told the heads apart."""
         if item is None or not self._heads or isinstance(item, Mapping):
@@ -134,6 +192,26 @@ def _copies(metrics: Any) -> list[Any]:
     """Fresh metrics of the same configuration: a metric has state, so no two heads may share one."""
     items = metrics if isinstance(metrics, (list, tuple)) else [metrics]
     return [type(item).from_config(item.get_config()) if isinstance(item, keras.Metric) else item for item in items]
+
+
+def _split(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `fit` in which `validation_split` has been carried out, as Keras does: the last images."""
+    x, y = given["x"], given["y"]
+    first = math.floor(len(keras.tree.flatten(y)[0]) * (1 - given["validation_split"]))
+    early, late = (keras.tree.map_structure(lambda part, cut=cut: part[cut], (x, y))
+                   for cut in (slice(first), slice(first, None)))  # fmt: skip
+    return {"x": early[0], "y": early[1], "validation_data": late, "validation_split": 0.0}
+
+
+def _tell_loss(history: Any) -> None:
+    losses = getattr(history, "history", {}).get("loss", ())
+    if losses and not math.isfinite(losses[-1]):
+        warnings.warn(
+            "The loss is not finite, and the weights are most likely lost. Lower the learning rate; where y could not"
+            " be looked at, check that it holds only labels that the loss knows, or ignore_index.",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 # Keras' .h5 files name a model's class alone, without its package.

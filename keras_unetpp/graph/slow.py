@@ -11,9 +11,11 @@ def slow(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variab
 
     For every optimizer whose step is proportional to its learning rate, weight decay included, this is a learning rate
     of `factor` times the others'. Keras has one learning rate for all. The optimizer stays a stock one: nothing of this
-    is saved with it.
+    is saved with it. Called again for the same optimizer, the last factor holds.
     """
-    whole = optimizer.apply
+    while hasattr(optimizer, "inner_optimizer"):  # of loss scaling, which JAX calls past the outer one's `apply`
+        optimizer = optimizer.inner_optimizer
+    whole = getattr(optimizer.apply, "whole", optimizer.apply)
 
     def apply(grads: Any, trainable_variables: Any = None) -> None:
         moved = [variable for variable in variables if variable.trainable]
@@ -22,4 +24,5 @@ def slow(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variab
         for variable, old in zip(moved, before, strict=True):
             variable.assign(old + factor * (variable.value - old))
 
+    apply.whole = whole  # type: ignore[attr-defined]
     optimizer.apply = apply

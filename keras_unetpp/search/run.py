@@ -1,6 +1,6 @@
 """The search itself: a space under a budget, a tuner, trials, a result; all of it in one folder.
 
-space.json     what is searched: settings, and the widths on offer
+space.json     what is searched: settings, the widths on offer, and the data it is searched on
 latency.json   latencies measured to decide that, if the budget has one
 tuner/         KerasTuner's own files
 trials/ID/     one trial each; see `keras_unetpp.search.trial`
@@ -10,14 +10,16 @@ result/        the result, which stands by itself: result.json, pareto.txt, pare
 import contextlib
 import json
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_unetpp.data_folder import data_folder
 from keras_unetpp.errors import InputError
-from keras_unetpp.files import write_text
+from keras_unetpp.files import sweep, write_text
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
 from keras_unetpp.search.budget import LATENCY, Budget
@@ -29,15 +31,16 @@ from keras_unetpp.search.outcome import OUTCOME, Outcome
 from keras_unetpp.search.result import SearchResult, collect
 from keras_unetpp.search.space import Space, describe, offers
 from keras_unetpp.search.workers import Chief, Role, role, serve, work
-from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.fields import FIELDS, Spec
+from keras_unetpp.spec.records import as_before, resumed
 
 SPACE, TRIALS, RESULT = "space.json", "trials", "result"
 
 
 def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random", max_trials: int = 20,
            max_minutes: float | None = None, spec: Spec | None = None, recipe: Recipe | None = None,
-           shares: int = 4, repeat: int = 5, worker_timeout: float = 60.0, progress: bool = True,
-           **fields: Any) -> SearchResult:  # fmt: skip
+           shares: int = 4, repeat: int = 5, worker_timeout: float = 60.0, data_changed: bool = False,
+           progress: bool = True, **fields: Any) -> SearchResult:  # fmt: skip
     """Search depth and width, and whatever else is given a list of values, under a budget that no trial breaks.
 
     Each trial trains one deeply supervised network by the package's own `fit` and scores all its levels. Stopped or
@@ -45,7 +48,7 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
     several machines that share the folder, KerasTuner's environment variables say who is chief; see `docs/search.md`.
 
     Args:
-        data: a folder as `read_folder` takes it, or its samples.
+        data: a folder as `read_folder` takes it, a `DataFolder`, or samples; on every machine the same.
         out: the folder of the search.
         budget: what every network keeps; decided by closed form before anything is built, latency by measuring.
         tuner: "random", "bayesian", "hyperband", "grid", or a `keras_tuner.Oracle` that maximises `val_iou`.
@@ -56,9 +59,10 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
         shares: widths on offer for each structure: the widest that fits, then each 1/sqrt(2) of the one before.
         repeat: timed runs of each trained level; 0 measures no latency.
         worker_timeout: seconds of silence after which another worker goes on with a worker's trial.
+        data_changed: go on though the data has changed since; finished trials keep their scores on what it was.
         progress: tell trials done, the best so far and time left.
         fields: fields of Spec and Recipe, by name: one value for all trials, or a list to search. `depth` is searched
-            over 2..5 unless given; `width` may be given a list to choose from.
+            over 2..5 unless given; `width` may be given a list to choose from. Fields of `DataFolder` too, one value.
 
     Returns:
         All levels of all trials. A worker returns what there is when it ends.
@@ -71,38 +75,46 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
     require("search", "keras_tuner", "tensorboard")
     _check_numbers(max_trials, max_minutes, repeat, worker_timeout)
     own, root = role(), Path(out)
+    data = data_folder(data, fields)
     wanted = Space(**describe(budget, fields, spec, recipe, shares))
     if tuner == "hyperband" and "epochs" in wanted.axes:
         raise InputError("Hyperband chooses the epochs itself. Give epochs one value: that of the longest training.")
-    if isinstance(data, (str, Path)):
-        from keras_unetpp.training.folders import read_folder
-
-        read_folder(data, ndim=Spec(wanted.spec["input_shape"], depth=1).rank)
+    seen = _seen(data, wanted)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     oracle = make_oracle(tuner, max_trials, wanted.recipe.epochs, wanted.recipe.seed)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
         # KerasTuner prints what it sends, and its Gaussian process warns at each fit.
         warnings.filterwarnings("ignore", module=r"(sklearn|keras_tuner)\.")
         chief: Any = Chief(oracle, own) if own.worker else oracle
-        space = _space(root, wanted, tuner, own.worker)
+        space = _space(root, wanted, tuner, own.worker, seen, data_changed)
         hypermodel = UNetPPHyperModel(space)
-        run = _runner(root / TRIALS, hypermodel, data, repeat, progress, chief if own.worker else None)
+        run = _runner(root / TRIALS, hypermodel, data, repeat, progress, data_changed, chief if own.worker else None)
         if own.worker:
             work(chief, own.tuner_id, run)
             return collect(root / TRIALS, budget)
+        _describe(data, space, progress)
         total = None if oracle.max_trials is None else min(oracle.max_trials, len(space))
         display = Display(root / TRIALS, total, deadline, progress)
         oracle.on_begin, oracle.on_end, oracle.deadline = display.on_begin, display.on_end, deadline
         _load(oracle, root, hypermodel, own, worker_timeout)
         display.start(len(space), len(oracle.end_order))
         try:
-            if own.chief:
-                serve(oracle, own.address)
-            else:
-                work(oracle, own.tuner_id, run)
+            serve(oracle, own.address) if own.chief else work(oracle, own.tuner_id, run)
         finally:
             result = _finish(root, budget)
     return result
+
+
+def _seen(data: Any, wanted: Space) -> Any:
+    """The record of the data, whose headers are checked."""
+    from keras_unetpp.training.record import record
+    from keras_unetpp.training.summary import contents
+
+    return record(contents(data, _rank(wanted))[0])
+
+
+def _rank(space: Space) -> int:
+    return Spec(space.spec["input_shape"], depth=1).rank
 
 
 def _check_numbers(max_trials: int, max_minutes: float | None, repeat: int, worker_timeout: float) -> None:
@@ -115,12 +127,20 @@ def _check_numbers(max_trials: int, max_minutes: float | None, repeat: int, work
             raise InputError(f"{name} must be a positive number. Received: {value!r}.")
 
 
-def _space(root: Path, wanted: Space, tuner: Any, worker: bool) -> Space:
+def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_changed: bool) -> Space:
     """The space of the folder: the one that a search there has, or a new one, which it then has."""
     path = root / SPACE
+    if not worker:
+        sweep(path)
     settings = {**wanted.settings(), "tuner": tuner if isinstance(tuner, str) else type(tuner).__mro__[2].__name__}
     if path.is_file():
+        from keras_unetpp.training.record import check_same
+
         before = json.loads(path.read_text(encoding="utf-8"))
+        noted = before.pop("data", None)
+        settings["spec"] = resumed(before["spec"], wanted.spec, FIELDS)
+        written = as_before(before["spec"])
+        before["spec"] |= {name: value for name, value in written.items() if name in wanted.spec}
         earlier, now = _flat(before), _flat(json.loads(json.dumps(settings)))
         for name in {**now, **earlier}:
             if name != "offers" and earlier.get(name) != now.get(name):
@@ -128,13 +148,28 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool) -> Space:
                     f"{root} holds a search with other settings: {name} was {earlier.get(name)}. Received:"
                     f" {now.get(name)}. Resume with the same settings, or choose another folder."
                 )
+        if check_same(root, noted, seen, data_changed) and not worker:
+            write_text(path, json.dumps({**before, "data": seen}, indent=1) + "\n")
         return Space.from_dict(before)
     if worker:
         raise InputError(f"There is no {path}. Chief and workers must share the folder of the search.")
     measure = Latency(wanted.budget, root / "latency.json") if LATENCY in wanted.budget.limits() else None
     wanted.offers.update(offers(wanted, measure))
-    write_text(path, json.dumps({**wanted.to_dict(), **settings}, indent=1) + "\n")
+    write_text(path, json.dumps({**wanted.to_dict(), **settings, "data": seen}, indent=1) + "\n")
     return wanted
+
+
+def _describe(data: Any, space: Space, progress: bool) -> None:
+    """Tell what the data is and what is odd about it, once for all trials."""
+    from keras_unetpp.training.summary import describe_data
+
+    recipe, searched = space.recipe, {"labels", "ignore_index"} & space.axes.keys()
+    known: dict[str, Any] = {} if searched else {"labels": recipe.labels, "ignore_index": recipe.ignore_index}
+    known |= {"classes": space.spec["classes"], "ndim": _rank(space)}
+    summary = describe_data(data, progress=progress, **known)
+    if progress:
+        print(summary, end="\n\n", file=sys.stderr)
+    summary.tell()
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +191,7 @@ def _load(oracle: Any, root: Path, hypermodel: Any, own: Role, worker_timeout: f
     oracle.save()
 
 
-def _runner(trials: Path, hypermodel: Any, data: Any, repeat: int, progress: bool,
+def _runner(trials: Path, hypermodel: Any, data: Any, repeat: int, progress: bool, data_changed: bool,
             chief: Chief | None) -> Callable[[Any], Outcome | None]:  # fmt: skip
     """What runs a trial: a failure becomes an outcome with a reason, except what would fail all others too."""
     from keras_unetpp.search.trial import Abandoned, run_trial
@@ -177,6 +212,7 @@ def _runner(trials: Path, hypermodel: Any, data: Any, repeat: int, progress: boo
                 earlier=None if earlier is None else trials / earlier,
                 repeat=repeat,
                 progress=progress,
+                data_changed=data_changed,
                 beat=lambda: None if chief is None else chief.beat(trial.trial_id),
             )
         except Abandoned:

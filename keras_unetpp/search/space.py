@@ -15,8 +15,11 @@ from keras_unetpp.search.widths import Narrowest, fitting, narrowest
 from keras_unetpp.spec.fields import FIELDS, Spec
 
 RECIPE = tuple(item.name for item in fields(Recipe))
-LISTS = tuple(name for name, item in FIELDS.items() if isinstance(item.default, tuple))
-"""Fields of Spec whose value is itself a list."""
+LISTS = (
+    *(name for name, item in FIELDS.items() if isinstance(item.default, tuple)),
+    *(item.name for item in fields(Recipe) if item.metadata["numbers"]),
+)
+"""Fields of Spec and Recipe whose value is itself a list."""
 
 DEPTHS = (2, 3, 4, 5)
 """Depths that are searched unless told otherwise."""
@@ -182,7 +185,7 @@ def describe(budget: Budget, values: Mapping[str, Any], spec: Spec | None, recip
         elif not value:
             raise InputError(f"{name} needs one value at least. Received: none.")
         else:
-            axes[name] = tuple(dict.fromkeys(value))
+            axes[name] = tuple(dict.fromkeys(tuple(one) if isinstance(one, list) else one for one in value))
     if WIDTH in fixed:
         axes[WIDTH] = (fixed.pop(WIDTH),)
     base = {**(spec or Spec()).to_dict(), **{name: value for name, value in fixed.items() if name in FIELDS}}
@@ -193,7 +196,10 @@ def describe(budget: Budget, values: Mapping[str, Any], spec: Spec | None, recip
     for name, own in axes.items():
         for value in own if name in RECIPE else ():
             Recipe.from_dict({**training, name: value})
-    return {"spec": base, "recipe": Recipe.from_dict(training), "budget": budget, "axes": axes, "shares": shares}
+    made = Recipe.from_dict(training)
+    if "labels" not in axes and "classes" in base:
+        made = made.for_classes(base["classes"])
+    return {"spec": base, "recipe": made, "budget": budget, "axes": axes, "shares": shares}
 
 
 def offers(space: Space, measure: Measure | None) -> dict[Point, dict[str, int]]:
@@ -229,8 +235,7 @@ def _proposal(space: Space, values: Mapping[str, Any], width: int) -> Proposal:
     chosen = {name: value for name, value in values.items() if name in FIELDS}
     spec = Spec.from_dict({**space.spec, **chosen, WIDTH: width})
     recipe = Recipe.from_dict({**space.recipe.to_dict(), **{name: v for name, v in values.items() if name in RECIPE}})
-    if recipe.crop % spec.divisor:
-        raise InputError(f"Recipe.crop must be a multiple of 2^depth = {spec.divisor}. Received: {recipe.crop}.")
+    recipe.crop_sides(spec.rank, spec.divisor)
     return Proposal(spec, recipe)
 
 

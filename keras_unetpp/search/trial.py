@@ -21,7 +21,7 @@ import keras
 
 from keras_unetpp import weights
 from keras_unetpp.errors import InputError
-from keras_unetpp.files import write_text
+from keras_unetpp.files import sweep, write_text
 from keras_unetpp.graph.build import build
 from keras_unetpp.pruning import levels
 from keras_unetpp.search.outcome import OUTCOME, WEIGHTS, Outcome, Scored
@@ -41,7 +41,7 @@ class Abandoned(Exception):
 
 
 def run_trial(folder: Path, proposal: Proposal, data: Any, until: int, sides: tuple[int, ...], *,
-              earlier: Path | None = None, repeat: int = 5, progress: bool = False,
+              earlier: Path | None = None, repeat: int = 5, progress: bool = False, data_changed: bool = False,
               beat: Callable[[], None] = lambda: None) -> Outcome:  # fmt: skip
     """Train a network, or go on with it, and score all its levels.
 
@@ -54,6 +54,7 @@ def run_trial(folder: Path, proposal: Proposal, data: Any, until: int, sides: tu
         earlier: folder of a trial with the same proposal, to go on from.
         repeat: timed runs of each level; 0 times nothing.
         progress: show the training's progress.
+        data_changed: as `fit` takes it.
         beat: called every few seconds while this runs.
 
     Raises:
@@ -69,12 +70,14 @@ def run_trial(folder: Path, proposal: Proposal, data: Any, until: int, sides: tu
         _go_on_from(earlier, folder)
     start = time.perf_counter()
     with _owned(folder, beat) as check:
+        sweep(folder / OUTCOME, folder / WEIGHTS, folder / "attempts.json", folder / "owner")
         _count_attempt(folder)
         keras.backend.clear_session()
         keras.utils.set_random_seed(proposal.recipe.seed)
         model = build(proposal.spec)
         guard = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: check())
-        rows = fit(model, data, folder, proposal.recipe, until=until, progress=progress, callbacks=[guard])
+        options: Any = {"until": until, "progress": progress, "data_changed": data_changed, "describe": False}
+        rows = fit(model, data, folder, proposal.recipe, callbacks=[guard], **options)
         best = max(rows, key=quality)
         trained: Any = keras.saving.load_model(folder / "best.keras")
         check()

@@ -9,6 +9,7 @@ from keras_unetpp.errors import InputError, hint
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.presets import PRESETS
+from keras_unetpp.spec.records import completed
 
 WEIGHT_NAMES = ("imagenet", "own")
 WEIGHT_FILES = (".safetensors", ".h5", ".pth")
@@ -67,6 +68,7 @@ class Spec:
         ("auto", "none", "rescale", "standardize"),
         "of the pixels, in the graph: as the backbone needs it, else / 255; as is; / 255; per image",
     )
+    standardize_epsilon: float = _field(1e-5, "added to the variance of an image that is normalised by its own")
     deep_supervision: bool = _field(True, "a head for every level, or one head on the last")
     head: str = _choice("conv", ("conv", "preact"), "head: convolution, or norm-activation-convolution")
     head_kernel: int = _field(1, "kernel side of the head's convolution, odd")
@@ -179,9 +181,12 @@ class Spec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Spec":
-        """The inverse of `to_dict`; unknown names are errors, missing ones take their defaults."""
+        """The inverse of `to_dict`; unknown names are errors, missing ones take their defaults.
+
+        What a record of an earlier version lacks is as networks were then; see `spec.records`.
+        """
         check_fields(values)
-        return cls(**values)
+        return cls(**completed(values, FIELDS))
 
     def to_json(self) -> str:
         """The Spec as indented JSON text."""
@@ -212,7 +217,10 @@ with_field_help(Spec)
 FIELDS = {item.name: item for item in fields(Spec)}
 _ALLOWED = tuple((name, item.metadata["allowed"]) for name, item in FIELDS.items() if "allowed" in item.metadata)
 _WHOLE = (("classes", 1, 2**16), ("norm_groups", 1, 2**16), ("up_kernel", 2, 16), ("head_kernel", 1, 15))
-_REAL = (("norm_epsilon", 0.0, 1.0), ("norm_momentum", 0.0, 1.0), ("dropout", 0.0, 0.95))
+_REAL = (
+    *(("norm_epsilon", 0.0, 1.0), ("standardize_epsilon", 1e-8, 1e4), ("norm_momentum", 0.0, 1.0)),
+    ("dropout", 0.0, 0.95),
+)
 
 
 def check_fields(names: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ from keras_unetpp.spec.topology import Node
 Form = tuple[int, ...]
 Level = int | str | None
 
-IMAGE = "image"
+IMAGE, NORMALIZATION = "image", "normalization"
 MEAN = "mean"
 CONV_KERNEL = 3
 ONE, CHANNELS, CLASSES, FILTERS = range(4)
@@ -171,9 +171,9 @@ class _Planner:
         auto = self.normalization == "auto"
         kind = ("rescale" if self.backbone is None else "affine") if auto else self.normalization
         if kind != "none":
-            self.chain("normalization", kind, IMAGE)
+            self.chain(NORMALIZATION, kind, IMAGE)
         if kind == "standardize" and self.backbone is not None:
-            self.chain("normalization_affine", "affine", IMAGE)
+            self.chain(f"{NORMALIZATION}_affine", "affine", IMAGE)
 
     def encode(self, node: Node, tips: dict[Node, str], source: str) -> None:
         """The part of the backbone that this row adds to the one above."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.images import image_size
-from keras_unetpp.training.folders import Sample, load, read_folder
+from keras_unetpp.training.folders import Look, Sample, load, read_folder
 
 __all__ = ["Crops", "Sample", "load", "read_folder"]
 
@@ -47,6 +47,7 @@ class Crops(keras.utils.PyDataset):
         crops_per_epoch: rounded up to whole batches; the number of samples if None.
         cache: keep decoded files in memory, read at once, so that a broken file shows before training starts.
         cache_bytes: bound of that memory; the rest is read when drawn.
+        look: is shown every sample that is read at once, from several threads; see `load`.
         kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
 
     Raises:
@@ -59,7 +60,7 @@ class Crops(keras.utils.PyDataset):
         crop: Sequence[int],
         batch_size: int = 8,
         channels: int = 3,
-        labels: str = "foreground",
+        labels: str = "auto",
         classes: int = 1,
         ignore_index: int | None = None,
         augment: Augmentation | None = None,
@@ -68,6 +69,7 @@ class Crops(keras.utils.PyDataset):
         crops_per_epoch: int | None = None,
         cache: bool = True,
         cache_bytes: int = 2**30,
+        look: Look | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -86,7 +88,7 @@ class Crops(keras.utils.PyDataset):
         )
         self._batches = math.ceil((crops_per_epoch or len(self.samples)) / batch_size)
         self._weights = _weights(self.samples, self.crop, balance)
-        self._cache = self._decoded(cache_bytes) if cache else {}
+        self._cache = self._decoded(cache_bytes, partial(self._read, look=look)) if cache else {}
         self.set_epoch(0)
 
     def __len__(self) -> int:
@@ -127,14 +129,14 @@ class Crops(keras.utils.PyDataset):
     def _load(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         return self._cache.get(row) or self._read(self.samples[row])
 
-    def _decoded(self, limit: int) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    def _decoded(self, limit: int, read: Callable[..., Any]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Return the samples decoded, by row, as many as fit `limit` bytes."""
         kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         size = 0
         with ThreadPoolExecutor(4) as pool:
             for first in range(0, len(self.samples), 64):  # in portions, to stop reading where the limit is met
                 rows = range(first, min(first + 64, len(self.samples)))
-                pairs = pool.map(self._read, self.samples[first : first + 64])
+                pairs = pool.map(read, self.samples[first : first + 64])
                 for row, pair in zip(rows, pairs, strict=True):
                     size += sum(array.nbytes for array in pair)
                     if size > limit:

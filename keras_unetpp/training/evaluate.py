@@ -1,17 +1,21 @@
 """Scores of every level on whole images at their native size."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from keras_unetpp.data_folder import FOLDERS, DataFolder
+from keras_unetpp.errors import InputError
 from keras_unetpp.inference import Predictor
+from keras_unetpp.masks import all_as_ids
+from keras_unetpp.pixels import Ranges
 from keras_unetpp.progress import track
 from keras_unetpp.training.data import Sample, load, read_folder
-from keras_unetpp.training.metrics import counts
+from keras_unetpp.training.metrics import Counts, counts, over_classes
 
 
 class Score(NamedTuple):
@@ -33,7 +37,7 @@ class Mean(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One whole image (*sides, channels) with its target (*sides) of 0/1 or class ids."""
+    """One whole image (*sides, channels) with its target, as `keras_unetpp.masks.as_ids` gives it."""
 
     name: str
     kind: str
@@ -41,38 +45,68 @@ class Case(NamedTuple):
     target: np.ndarray
 
 
-Data = str | Path | Sequence[Sample] | tuple[np.ndarray, np.ndarray]
-"""A folder (its `val` split counts), samples, or arrays of images and masks."""
+Data = str | Path | DataFolder | Sequence[Sample] | tuple[Sequence[np.ndarray], Sequence[np.ndarray]]
+"""A folder (its `val` split counts), samples, or images and as many masks, in arrays or, of any size, in lists."""
 
 
-def evaluate(model: keras.Model, data: Data, *, labels: str = "foreground", ignore_index: int | None = None,
-             progress: bool = False) -> list[Score]:  # fmt: skip
-    """Scores of every head of a model on every image; an empty mask rightly found empty scores 1."""
-    predictor = Predictor(model)
-    items: list[Sample | Case] = _items(data, ndim=len(predictor.sides))
+def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_index: int | None = None,
+             progress: bool = False, ranges: Ranges | None = None) -> list[Score]:  # fmt: skip
+    """Scores of every head of a model on every image.
+
+    With several classes, an image's score is the mean over those but class 0. A class that neither the mask nor the
+    prediction shows is left out of that mean; where they show none of the classes, as where an empty mask is rightly
+    found empty, the image scores 1.
+
+    Args:
+        model: a model of this package, or an exported file.
+        data: see `Data`. Masks hold ids, or, for several classes, 0 and 1 for each: see `keras_unetpp.masks.as_ids`.
+        labels: whether ids are those of "classes" or any above 0 is "foreground"; "auto": classes if the model has
+            several.
+        ignore_index: the value of a mask that marks pixels to leave out.
+        progress: show a progress bar.
+        ranges: takes in what is odd about the values of the images; without it, an `InputWarning` tells it here.
+
+    Raises:
+        InputError: data that cannot be read, a mask whose layout or values mean nothing, or a model that gives
+            probabilities that are not finite.
+    """
+    predictor, own = Predictor(model), ranges or Ranges("Images to score")
+    items = _items(data, predictor, labels, ignore_index)
     scores = []
     for item in track(items, "scoring images", progress):
         case = item if isinstance(item, Case) else _read(item, predictor, labels, ignore_index)
-        for head, probabilities in predictor(case.image).items():
+        for head, probabilities in predictor(case.image, ranges=own, name=f"image {case.name}").items():
+            if not np.isfinite(probabilities).all():
+                raise InputError(
+                    f"The model gives probabilities that are not finite, at head {head} for image {case.name}. Its"
+                    " weights are most likely broken: train it again with a lower learning_rate, or load others."
+                )
             iou, dice = overlap(case.target, predictor.mask(probabilities), predictor.classes, ignore_index)
             scores.append(Score(case.name, case.kind, head, iou, dice))
+    if ranges is None:
+        own.tell()
     return scores
 
 
-def _items(data: Data, ndim: int) -> list[Sample | Case]:
-    if isinstance(data, (str, Path)):
-        return [sample for sample in read_folder(data, ndim=ndim) if sample.split == "val"]
-    if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], Sample):
-        pairs = zip(*data, strict=True)
-        return [
-            Case(str(number), "", image, mask[..., 0] if mask.ndim == ndim + 1 else mask)
-            for number, (image, mask) in enumerate(pairs)
-        ]
-    return list(data)
+def _items(data: Data, predictor: Predictor, labels: str, ignore_index: int | None) -> list[Sample | Case]:
+    rank = len(predictor.sides)
+    if isinstance(data, FOLDERS):
+        return [sample for sample in read_folder(data, ndim=rank) if sample.split == "val"]
+    items: list[Any] = list(data)
+    if all(isinstance(item, Sample) for item in items):
+        return items
+    if len(items) != 2 or len(items[0]) != len(items[1]):
+        found = " and ".join(str(len(item)) for item in items) if len(items) == 2 else f"{len(items)} parts"
+        raise InputError(f"Data must be (images, masks), as many masks as images. Received: {found}.")
+    masks = all_as_ids(items[1], predictor.classes, exclusive=predictor.exclusive, labels=labels,
+                       ignore_index=ignore_index, rank=rank)  # fmt: skip
+    return [Case(str(number), "", *pair) for number, pair in enumerate(zip(items[0], masks, strict=True))]
 
 
 def _read(sample: Sample, predictor: Predictor, labels: str, ignore_index: int | None) -> Case:
     image, target = load(sample, predictor.channels, labels, predictor.classes, ignore_index, ndim=len(predictor.sides))
+    if image.dtype != np.uint8:
+        image = predictor.read(sample.image)  # in its own type, as `segment` takes it
     return Case(sample.name, sample.kind, image, target[..., 0])
 
 
@@ -86,11 +120,35 @@ def mean(scores: Iterable[Score], head: str | None = None, kind: str | None = No
 
 
 def overlap(target: np.ndarray, mask: np.ndarray, classes: int, ignore_index: int | None = None) -> tuple[float, float]:
-    """IoU and Dice of a mask, as `Predictor.mask` gives it, with its target; means over the classes but class 0."""
+    """IoU and Dice of a mask with its target, by the rule of `evaluate`.
+
+    Args:
+        target: as `keras_unetpp.masks.as_ids` gives it.
+        mask: of the same sides, as `Predictor.mask` gives it.
+        classes: of both.
+        ignore_index: value of `target` that marks pixels to leave out.
+
+    Raises:
+        InputError: they differ in size.
+    """
+    sides = mask.shape[:-1] if mask.ndim > target.ndim else mask.shape
+    if sides != target.shape[: len(sides)]:
+        raise InputError(
+            f"A mask must have the size of its image. Received: {target.shape} for an image of {sides} pixels."
+        )
     if classes == 1:
         own = [counts(target, mask, ignore_index)]
     else:
         valid = np.ones(target.shape, bool) if ignore_index is None else target != ignore_index
-        of_class = [mask == k if mask.ndim == target.ndim else mask[..., k] > 0 for k in range(classes)]
-        own = [counts((target == k)[valid], of_class[k][valid]) for k in range(1, classes)]
-    return float(np.mean([one.iou() for one in own])), float(np.mean([one.dice() for one in own]))
+        if target.ndim > len(sides):
+            valid = valid[..., 0]
+        true, said = (_of_class(values, len(sides)) for values in (target, mask))
+        own = [counts(true(k)[valid], said(k)[valid]) for k in range(1, classes)]
+    pixels = Counts(*np.array(own, np.float64).T)
+    iou, dice = (float(over_classes(scores, pixels, np)) for scores in (pixels.iou(), pixels.dice()))
+    return iou, dice
+
+
+def _of_class(values: np.ndarray, rank: int) -> Callable[[int], np.ndarray]:
+    """Where the pixels of a class are, by its number, in ids (*sides) or in channels (*sides, classes)."""
+    return lambda k: values == k if values.ndim == rank else values[..., k] > 0

@@ -2,24 +2,31 @@
 
 import importlib.util
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from keras_unetpp.data_folder import DataFolder, data_folder
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.heads import heads
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.pixels import Ranges
 from keras_unetpp.progress import track
 from keras_unetpp.recipe import Recipe, check_names
+from keras_unetpp.spec.fields import Spec
 from keras_unetpp.training import losses
 from keras_unetpp.training.augment import augmentation
-from keras_unetpp.training.data import Crops, Sample, load, read_folder
+from keras_unetpp.training.data import Crops, Sample, load
 from keras_unetpp.training.display import Display
 from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
+from keras_unetpp.training.record import record
 from keras_unetpp.training.run import Row, Run
+from keras_unetpp.training.summary import contents, summarize
+from keras_unetpp.training.survey import Survey
 
 LOSSES: dict[str, type[losses.SegmentationLoss]] = {
     "bce_dice": losses.BCEDice,
@@ -30,25 +37,30 @@ LOSSES: dict[str, type[losses.SegmentationLoss]] = {
 }
 
 
-def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, recipe: Recipe | None = None, *,
-        resume: bool = True, progress: bool = True, callbacks: Sequence[keras.callbacks.Callback] = (),
-        until: int | None = None, **fields: Any) -> list[Row]:  # fmt: skip
+def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: str | Path, recipe: Recipe | None = None,
+        *, resume: bool = True, data_changed: bool = False, describe: bool = True, progress: bool = True,
+        callbacks: Sequence[keras.callbacks.Callback] = (), until: int | None = None,
+        **fields: Any) -> list[Row]:  # fmt: skip
     """Train a model on random crops, validate it on whole images, and keep everything in a folder.
 
-    All files are checked before training starts. A run that was stopped or killed goes on after its last finished
-    epoch when it is started again with the same settings.
+    All files are checked before training starts, and what teaches nothing, or not what it seems to, is warned of. A run
+    that was stopped or killed goes on after its last finished
+    epoch when it is started again with the same
+    settings and data.
 
     Args:
         model: from `build`; compiled here, and trained in place.
-        data: a folder as `read_folder` takes it, or its samples.
+        data: a folder as `read_folder` takes it, a `DataFolder`, or samples.
         out: the run's folder; see `keras_unetpp.training.run` for what will be in it.
         recipe: settings; default `Recipe()`.
         resume: go on with the run in `out`, if there is one; else such a folder is an error.
+        data_changed: go on with the run though images were added, removed or changed since; else that is an error.
+        describe: show with the progress what the data is, and warn of what is odd about it.
         progress: show progress on the terminal.
         callbacks: more Keras callbacks.
         until: stop after this epoch, validated; the same call with a later one goes on. The schedule stays that of
             `Recipe.epochs`. Default: all epochs.
-        fields: single fields of Recipe, by name.
+        fields: single fields of Recipe or `DataFolder`, by name.
 
     Returns:
         One row an epoch: `epoch`, `loss`, `L1_loss`, .., and on validated epochs `val_L1_iou`, `val_L1_dice`, ..
@@ -57,32 +69,24 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
     Raises:
         InputError: data, settings or folder that cannot work, told before training starts; or a loss that became NaN.
     """
+    data = data_folder(data, fields)
     check_names(fields)
-    settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields})
+    settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields}).for_classes(model.spec.classes)
     keras.utils.set_random_seed(settings.seed)
-    rank, spec = len(model.spec.sides), model.spec
-    if settings.crop % spec.divisor:
-        raise InputError(
-            f"Recipe.crop must be a multiple of {spec.divisor}, the reduction of the lowest row. Received:"
-            f" {settings.crop}."
-        )
+    losses.check_class_weights(settings.class_weights, model.spec.classes)
+    sides = settings.crop_sides(model.spec.rank, model.spec.divisor)
     thaw = _thaw(model, settings)
-    samples = read_folder(data, ndim=rank) if isinstance(data, (str, Path)) else list(data)
-    validation = [sample for sample in samples if sample.split == "val"]
+    samples, left_out, source = contents(data, model.spec.rank)
     run = Run(out)
-    run.start(spec, settings, resume)
-    reading: dict[str, Any] = {"channels": spec.channels, "classes": spec.classes}
-    reading |= {"labels": settings.labels, "ignore_index": settings.ignore_index}
-    for sample in track(validation, "checking validation images", progress):
-        load(sample, ndim=rank, **reading)
-    crops = Crops(
-        [sample for sample in samples if sample.split == "train"],
-        (settings.crop,) * rank,
-        **{name: getattr(settings, name) for name in ("batch_size", "seed", "balance", "crops_per_epoch")},
-        **reading,
-        augment=augmentation(settings.augment),
-        workers=2,
-    )
+    spec = run.take_up(model)
+    run.start(spec, settings, resume, record(samples), data_changed)
+    survey = Survey(settings.ignore_index)
+    crops, validation = _read(samples, settings, spec, sides, survey, progress)
+    if describe:
+        summary = summarize(survey, samples, left_out, source, settings.labels, spec.classes)
+        if progress:
+            print(summary, end="\n\n", file=sys.stderr)
+        summary.tell()
     prepare(model, settings, len(crops))
     first = run.restore(model, len(crops))
     last = settings.epochs if until is None else min(until, settings.epochs)
@@ -99,6 +103,25 @@ def fit(model: UNetPP, data: str | Path | Sequence[Sample], out: str | Path, rec
             callbacks=[*thaw, watch, *extra, *shown, *callbacks],
         )
     return run.rows
+
+
+def _read(samples: list[Sample], recipe: Recipe, spec: Spec, sides: tuple[int, ...], survey: Survey,
+          progress: bool) -> tuple[Crops, list[Sample]]:  # fmt: skip
+    """The crops to train on and the samples to validate on, all read once; the survey looks on."""
+    reading: dict[str, Any] = {"channels": spec.channels, "classes": spec.classes, "look": survey.look}
+    reading |= {"labels": recipe.labels, "ignore_index": recipe.ignore_index}
+    validation = [sample for sample in samples if sample.split == "val"]
+    for sample in track(validation, "checking validation images", progress):
+        load(sample, ndim=spec.rank, **reading)
+    crops = Crops(
+        [sample for sample in samples if sample.split == "train"],
+        sides,
+        **{name: getattr(recipe, name) for name in ("batch_size", "seed", "balance", "crops_per_epoch")},
+        **reading,
+        augment=augmentation(recipe.augment),
+        workers=2,
+    )
+    return crops, validation
 
 
 def _thaw(model: UNetPP, recipe: Recipe) -> list[keras.callbacks.Callback]:
@@ -127,7 +150,12 @@ def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     logits = model.spec.output_activation == "linear"
     multi_label = model.spec.classes > 1 and model.spec.output_activation == "sigmoid"
-    loss = LOSSES[recipe.loss](from_logits=logits, multi_label=multi_label, ignore_index=recipe.ignore_index)
+    loss = LOSSES[recipe.loss](
+        from_logits=logits,
+        multi_label=multi_label,
+        ignore_index=recipe.ignore_index,
+        class_weights=recipe.class_weights,
+    )
     model.compile(optimizer, loss=loss, jit_compile=False, encoder_learning_rate=recipe.encoder_learning_rate)
     optimizer.build(model.trainable_variables)
 
@@ -163,7 +191,9 @@ class _Epochs(keras.callbacks.Callback):
         return self.recipe.patience is not None and self.run.stale() >= self.recipe.patience
 
     def _validate(self) -> Row:
-        scores = evaluate(self.model, self.validation, labels=self.recipe.labels, ignore_index=self.recipe.ignore_index)
+        options: dict[str, Any] = {"labels": self.recipe.labels, "ignore_index": self.recipe.ignore_index}
+        options["ranges"] = Ranges("")  # of images that were looked at before training, so there is nothing to tell
+        scores = evaluate(self.model, self.validation, **options)
         rows: Row = {}
         for head in heads(self.model):
             _, rows[f"val_{head}_iou"], rows[f"val_{head}_dice"] = mean(scores, head)

@@ -1,131 +1,143 @@
 """Folders of images and masks as samples."""
 
-import csv
-import hashlib
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_unetpp.data_folder import DataFolder
 from keras_unetpp.errors import InputError
-from keras_unetpp.images import JPEG, image_size, list_images, read_image, read_mask
-
-SPLITS = ("train", "val")
-LABELS = ("foreground", "classes")
+from keras_unetpp.images import check_mask, image_size, read_mask, read_samples
+from keras_unetpp.labels import resolved_labels
+from keras_unetpp.pixels import to_255
+from keras_unetpp.training.contents import LeftOut, Pair, others, pairs
+from keras_unetpp.training.index import FILE, GROUP, KIND, NAME, SPLIT, SPLITS, Row, normal, read_index
+from keras_unetpp.training.splits import by_share
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its mask; `split` is train or val, `kind` an optional group such as the stain."""
+    """One image with its mask.
+
+    Attributes:
+        name: of the image file, without extension.
+        image: its file.
+        mask: its mask's file.
+        split: train or val.
+        kind: of image, such as the stain; scores are told by kind, and rare kinds are drawn more often.
+        group: what the image comes from, such as the patient or slide; all images of one belong in one split.
+    """
 
     name: str
     image: Path
     mask: Path
     split: str
     kind: str = ""
+    group: str = ""
 
 
 def read_folder(
-    data_dir: str | Path,
+    data_dir: str | os.PathLike[str] | DataFolder,
     images: str = "images",
     masks: str = "masks",
     val_fraction: float = 0.2,
     seed: int = 0,
     ndim: int = 2,
+    mask_suffix: str = "",
 ) -> list[Sample]:
     """Return the samples of a data folder, sorted by name, after checking every file's header.
 
-    Layout: `data_dir/images/NAME.png` and `data_dir/masks/NAME.png` (any supported extension; the names must agree).
-    The split comes from `data_dir/index.csv` (columns file, split and, if wanted, kind; images not listed are left
-    out), else from sub-folders `train` and `val` that each hold both folders, else from a hash of the name and `seed`,
-    so that files added later do not move the others.
-
     Args:
-        data_dir: the folder.
-        images: name of the image folder.
+        data_dir: the folder, or a `DataFolder`, which says itself what the arguments up to `seed` and `mask_suffix`
+            would.
+        images: see `DataFolder`, as for the others.
         masks: name of the mask folder.
-        val_fraction: expected share of `val` where the hash decides, between 0 and 1.
-        seed: changes which names the hash picks.
+        val_fraction: expected share of `val` where nothing else decides.
+        seed: changes which images that share is.
         ndim: 2, or 3 for volumes (multi-page TIFF).
+        mask_suffix: what masks' names have after those of their images.
 
     Raises:
         InputError: naming the file at fault: no mask, a mask of another size, an unreadable file, a row without a
             file, two files of one name, an empty folder or split.
     """
-    root = Path(data_dir)
-    index = root / "index.csv"
+    if not isinstance(data_dir, DataFolder):
+        data_dir = DataFolder(data_dir, images, masks, mask_suffix, val_fraction, seed)
+    return scan(data_dir, ndim).samples
+
+
+class Contents(NamedTuple):
+    """What a data folder holds: its samples, sorted by name, and what was left out."""
+
+    samples: list[Sample]
+    left_out: tuple[LeftOut, ...]
+
+
+def scan(folder: DataFolder, ndim: int = 2) -> Contents:
+    """The samples of a data folder, as `read_folder` gives them, and what it leaves out."""
+    root = Path(folder.root)
+    index = root / NAME
+    within = (folder.images, folder.masks, folder.mask_suffix)
+    left_out: list[LeftOut] = []
     if index.is_file():
-        samples = _from_index(index, _pairs(root, images, masks))
-    elif all((root / split / images).is_dir() for split in SPLITS):
-        samples = [
-            Sample(name, *pair, split) for split in SPLITS for name, pair in _pairs(root / split, images, masks).items()
-        ]
+        found = pairs(root, *within, left_out)
+        samples = _from_index(index, found, folder, left_out)
+    elif all((root / split / folder.images).is_dir() for split in SPLITS):
+        of_split = {split: pairs(root / split, *within, left_out) for split in SPLITS}
+        samples = [Sample(name, *pair, split) for split, found in of_split.items() for name, pair in found.items()]
     else:
-        samples = _by_hash(_pairs(root, images, masks), val_fraction, seed, root)
+        found = pairs(root, *within, left_out)
+        val = by_share(dict.fromkeys(found, ""), folder.val_fraction, folder.split_seed, root)
+        samples = [Sample(name, *pair, SPLITS[name in val]) for name, pair in found.items()]
     for split in SPLITS:
         if not any(sample.split == split for sample in samples):
             raise InputError(f"{root} needs samples of both splits, train and val; there is none of {split}")
     for sample in samples:
         _check_sizes(sample, ndim)
-    return sorted(samples, key=lambda sample: sample.name)
+    used = {sample.image.parent for sample in samples} | {sample.mask.parent for sample in samples}
+    return Contents(sorted(samples, key=lambda sample: sample.name), (*left_out, *others(root, folder.images, used)))
 
 
-def _pairs(root: Path, images: str, masks: str) -> dict[str, tuple[Path, Path]]:
-    """Map each image's name without extension to its image and mask file."""
-    image_of, mask_of = _by_stem(root / images), _by_stem(root / masks)
-    for name, path in image_of.items():
-        if name not in mask_of:
-            raise InputError(f"each image needs a mask; {path} has none: add {root / masks / name}.png, or remove it")
-    return {name: (path, mask_of[name]) for name, path in image_of.items()}
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in list_images(folder):
-        if path.stem in found:
-            raise InputError(f"names must be unique without extension; got {found[path.stem]} and {path.name}")
-        found[path.stem] = path
-    return found
-
-
-def _from_index(index: Path, pairs: dict[str, tuple[Path, Path]]) -> list[Sample]:
-    with open(index, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if missing := {"file", "split"} - set(reader.fieldnames or ()):
-            raise InputError(f"{index} needs the columns file and split; missing: {', '.join(sorted(missing))}")
-        rows = [(reader.line_num, row) for row in reader]
+def _from_index(index: Path, found: dict[str, Pair], folder: DataFolder, left_out: list[LeftOut]) -> list[Sample]:
+    columns, rows = read_index(index)
     samples: dict[str, Sample] = {}
-    for line, row in rows:
-        name, split = Path(row["file"]).stem, row["split"]
-        if split not in SPLITS:
+    for name, line, cells in match_rows(index, rows, found):
+        split = cells.get(SPLIT)
+        if SPLIT in columns and split not in SPLITS:
             raise InputError(f"{index} line {line}: split must be train or val, got {split!r}")
-        if name not in pairs or pairs[name][0].name != row["file"]:
-            raise InputError(f"{index} line {line}: no image {row['file']!r} in the image folder")
-        if name in samples:
-            raise InputError(f"{index} line {line}: {row['file']!r} is listed twice")
-        samples[name] = Sample(name, *pairs[name], split, row.get("kind") or "")
-    return list(samples.values())
+        samples[name] = Sample(name, *found[name], split or "", cells.get(KIND, ""), cells.get(GROUP, ""))
+    unlisted = [pair[0].name for name, pair in found.items() if name not in samples]
+    left_out.append(LeftOut(f"images that {NAME} does not list", tuple(unlisted), told=True))
+    if SPLIT in columns:
+        return list(samples.values())
+    groups = {name: sample.group for name, sample in samples.items()}
+    val = by_share(groups, folder.val_fraction, folder.split_seed, index.parent)
+    return [replace(sample, split=SPLITS[name in val]) for name, sample in samples.items()]
 
 
-def _by_hash(pairs: dict[str, tuple[Path, Path]], val_fraction: float, seed: int, root: Path) -> list[Sample]:
-    if not 0 < val_fraction < 1:
-        raise InputError(f"val_fraction must lie between 0 and 1 (exclusive), got {val_fraction}")
-    if len(pairs) < 2:
-        raise InputError(f"{root} needs at least 2 images, one to train on and one to validate on; got {len(pairs)}")
+def match_rows(index: Path, rows: Sequence[Row], found: dict[str, Pair]) -> Iterator[tuple[str, int, dict[str, str]]]:
+    """The name of the image that each row of an index is about, with the row's line and cells.
 
-    def place(name: str) -> float:
-        return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8]) / 2**64
-
-    names = sorted(pairs, key=place)
-    count = sum(place(name) < val_fraction for name in names)
-    count = min(max(count, 1), len(names) - 1)  # neither split may be empty, however few the files
-    return [Sample(name, *pairs[name], "val" if i < count else "train") for i, name in enumerate(names)]
+    Raises:
+        InputError: naming the line: no such image, or one that is listed twice.
+    """
+    names = {normal(pair[0].name): name for name, pair in found.items()}
+    for line, cells in rows:
+        file = cells.get(FILE, "")
+        name = names.pop(normal(file), None)
+        if name is None:
+            twice = any(normal(file) == normal(pair[0].name) for pair in found.values())
+            problem = f"{file!r} is listed twice" if twice else f"no image {file!r} in the image folder"
+            raise InputError(f"{index} line {line}: {problem}")
+        yield name, line, cells
 
 
 def _check_sizes(sample: Sample, ndim: int) -> None:
-    if sample.mask.suffix.lower() in JPEG:
-        read_mask(sample.mask, ndim)  # raises: JPEG changes label ids
-    _check_same_size(sample, image_size(sample.image, ndim), image_size(sample.mask, ndim))
+    check_mask(sample.mask)
+    _check_same_size(sample, image_size(sample.image, ndim), image_size(sample.mask, ndim, channels=1))
 
 
 def _check_same_size(sample: Sample, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:
@@ -140,13 +152,25 @@ def _sides(size: tuple[int, ...]) -> str:
     return " x ".join(map(str, size))
 
 
+Look = Callable[[Sample, np.ndarray, np.ndarray], None]
+"""Shown a sample, its image in the file's own type (*sides, channels) and the ids of its mask (*sides)."""
+
+
+def read_pair(sample: Sample, channels: int | None = None, ndim: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """A sample's image in the file's own type (*sides, channels), and the ids of its mask (*sides)."""
+    pixels, ids = read_samples(sample.image, channels, ndim), read_mask(sample.mask, ndim)
+    _check_same_size(sample, pixels.shape[:-1], ids.shape)
+    return pixels, ids
+
+
 def load(
     sample: Sample,
     channels: int | None = None,
-    labels: str = "foreground",
+    labels: str = "auto",
     classes: int = 1,
     ignore_index: int | None = None,
     ndim: int = 2,
+    look: Look | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return one whole image (height, width, channels) and its target (height, width, 1).
 
@@ -156,18 +180,20 @@ def load(
     Args:
         sample: what to read.
         channels: see `read_image`.
-        labels: "foreground" or "classes".
+        labels: "foreground", "classes", or "auto": classes if there are several.
         classes: ids run from 0 to classes - 1; one class means ids 0 and 1.
         ignore_index: an id that marks pixels to leave out of the loss.
         ndim: 2, or 3 for volumes with a leading depth axis.
+        look: is shown what was read.
 
     Raises:
         InputError: unreadable file, sizes that differ, an id out of range, unknown `labels`.
     """
-    if labels not in LABELS:
-        raise InputError(f"labels must be one of {', '.join(LABELS)}, got {labels!r}")
-    image, ids = read_image(sample.image, channels, ndim), read_mask(sample.mask, ndim)[..., None]
-    _check_same_size(sample, image.shape[:-1], ids.shape[:-1])
+    labels = resolved_labels(labels, classes)
+    pixels, mask = read_pair(sample, channels, ndim)
+    if look is not None:
+        look(sample, pixels, mask)
+    image, ids = to_255(pixels), mask[..., None]
     ignored = np.zeros_like(ids, bool) if ignore_index is None else ids == ignore_index
     if labels == "foreground":
         target = (ids > 0).astype(np.uint8)
@@ -182,3 +208,21 @@ def load(
     if ignore_index is not None:
         target = np.where(ignored, np.int32(ignore_index), target)
     return image, target
+
+
+def check_samples(samples: Sequence[Any], splits: Sequence[str] = SPLITS) -> list[Sample]:
+    """A sequence of samples as a list.
+
+    Raises:
+        InputError: something else is in it, or nothing of one split.
+    """
+    for one in samples:
+        if not isinstance(one, Sample):
+            raise InputError(
+                "data must be a folder, or samples as read_folder gives them; arrays are for model.fit. Received:"
+                f" {type(one).__name__}."
+            )
+    for split in splits:
+        if not any(sample.split == split for sample in samples):
+            raise InputError(f"data needs samples of both splits, train and val; there is none of {split}")
+    return list(samples)

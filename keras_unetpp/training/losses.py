@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.training.targets import Target, Tensor, activate, align, is_binary, sides
+from keras_unetpp.training.targets import Target, Tensor, activate, align, is_binary, of_pixels, sides
 
 _SMALLEST = 1e-7
 
@@ -27,8 +27,13 @@ class SegmentationLoss(keras.losses.Loss):
     """What every loss here shares: the reading of y and the two terms that losses are made of.
 
     A prediction is (batch, [depth,] height, width, classes); `keras_unetpp.training.targets.align` says which y fit.
-    `call` gives one value per image, (batch,), so `sample_weight` holds one weight per image. An image with no valid
-    pixel has loss 0.
+    `call` gives one value per image, (batch,). An image with no valid pixel has loss 0. Where y means nothing, such as
+    labels of 0 and 255, the loss is NaN.
+
+    `sample_weight` holds weights of images, (batch,) or (batch, 1), which multiply their losses; or of pixels,
+    (batch, *sides) or (batch, *sides, 1). Those are taken as the mean weight of an image over its pixels that count,
+    which multiplies its loss, and what each pixel weighs of that mean, in every sum over pixels. So pixels of weight 0
+    are left out as those of `ignore_index` are, and the cross-entropy is sum(w * value) / count(w > 0).
 
     Args:
         from_logits: the prediction is logits, not probabilities.
@@ -66,11 +71,23 @@ class SegmentationLoss(keras.losses.Loss):
                 "Pass one weight per class, or None for equal weights."
             )
 
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Loss of each image, (batch,)."""
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        """Loss of a batch, reduced; `sample_weight` of images or pixels, as told above."""
+        if sample_weight is None:
+            return super().__call__(y_true, y_pred)
+        y_true, y_pred, sample_weight = (_tensor(x) for x in (y_true, y_pred, sample_weight))
+        weight = of_pixels(sample_weight, y_pred)
+        if weight is None:
+            return super().__call__(y_true, y_pred, ops.reshape(sample_weight, (-1,)))
+        images = align(y_true, y_pred, self.ignore_index, weight).weight
+        return super().__call__({"labels": y_true, "weight": weight}, y_pred, images)
+
+    def call(self, y_true: Tensor | dict[str, Tensor], y_pred: Tensor) -> Tensor:
+        """Loss of each image, (batch,); with weights of pixels, y is a dict of `labels` and `weight`."""
         y_pred = ops.cast(y_pred, "float32")
-        target = align(y_true, y_pred, self.ignore_index)
-        self._check_weights(y_pred.shape[-1])
+        labels, weight = (y_true["labels"], y_true["weight"]) if isinstance(y_true, dict) else (y_true, None)
+        target = align(labels, y_pred, self.ignore_index, weight)
+        check_class_weights(self.class_weights, y_pred.shape[-1])
         return self.per_image(target, y_pred)
 
     def per_image(self, target: Target, y_pred: Tensor) -> Tensor:
@@ -106,12 +123,11 @@ class SegmentationLoss(keras.losses.Loss):
         squared: bool = False,
     ) -> Tensor:
         """Mean over classes of (1 - Tversky index)^(1 / gamma), (batch,)."""
-        probability = (activate(y_pred, self.multi_label) if self.from_logits else y_pred) * target.valid
-        truth = target.classes * target.valid
-        axes = sides(y_pred)
-        hits = ops.sum(truth * probability, axis=axes)
-        said = ops.sum(ops.square(probability) if squared else probability, axis=axes)
-        true = ops.sum(ops.square(truth) if squared else truth, axis=axes)
+        probability = activate(y_pred, self.multi_label) if self.from_logits else y_pred
+        truth, axes = target.classes, sides(y_pred)
+        hits = ops.sum(truth * probability * target.valid, axis=axes)
+        said = ops.sum((ops.square(probability) if squared else probability) * target.valid, axis=axes)
+        true = ops.sum((ops.square(truth) if squared else truth) * target.valid, axis=axes)
         index = (hits + smooth) / (hits + alpha * (said - hits) + beta * (true - hits) + smooth)
         loss = 1.0 - index if gamma == 1.0 else _power(1.0 - index, 1.0 / gamma)
         if self.class_weights is None or y_pred.shape[-1] == 1:
@@ -126,14 +142,6 @@ class SegmentationLoss(keras.losses.Loss):
         if target.classes.shape[-1] == 1:
             return weights[0] + (weights[1] - weights[0]) * target.classes
         return weights if self.multi_label else ops.sum(weights * target.classes, axis=-1, keepdims=True)
-
-    def _check_weights(self, classes: int) -> None:
-        wanted = max(classes, 2)
-        if self.class_weights is not None and len(self.class_weights) != wanted:
-            raise InputError(
-                f"class_weights must hold {wanted} weights for a prediction of {classes} channel(s); "
-                f"received {self.class_weights}. For one channel pass (background, foreground)."
-            )
 
 
 @_register
@@ -285,3 +293,18 @@ def _power(base: Tensor, exponent: float) -> Tensor:
 def _check_smooth(smooth: float) -> None:
     if smooth <= 0:
         raise InputError(f"smooth must be above 0, or an empty mask divides 0 by 0; received {smooth}. Try 1e-6.")
+
+
+def check_class_weights(weights: Sequence[float] | None, classes: int) -> None:
+    """Raise `InputError` unless there is one weight for each class, for one class two."""
+    wanted = max(classes, 2)
+    if weights is not None and len(weights) != wanted:
+        raise InputError(
+            f"class_weights must hold {wanted} weights for a prediction of {classes} channel(s); "
+            f"received {tuple(weights)}. For one channel pass (background, foreground)."
+        )
+
+
+def _tensor(x: Any) -> Tensor:
+    """A float32 tensor, as Keras makes them for a loss."""
+    return ops.convert_to_tensor(x, dtype="float32")

@@ -1,7 +1,9 @@
 """IoU and Dice: as Keras metrics while training, and in NumPy for whole images.
 
-Both are ratios of the true positive, false positive and false negative pixels of one class. One rule for empty masks:
-mask and prediction both empty score 1; exactly one of them empty scores 0.
+Both are ratios of the true positive, false positive and false negative pixels of one class. One rule, here and in
+`evaluate`, for what is empty (`over_classes`): a class that neither mask nor prediction of an image shows is left out
+of the image's mean over classes; if they show none of the classes, the image scores 1. A class that only one of them
+shows scores 0. What is not finite gives no score: NaN as a metric, an error in NumPy.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.training.targets import Tensor, activate, align, is_binary, sides
+from keras_unetpp.training.targets import Tensor, activate, align, is_binary, of_pixels, sides
 
 
 class Counts(NamedTuple):
@@ -34,7 +36,21 @@ class Counts(NamedTuple):
 
     def _ratio(self, weight: int, where: Callable[..., Any]) -> Any:
         whole = weight * self.tp + self.fp + self.fn
-        return where(whole > 0, weight * self.tp / where(whole > 0, whole, 1), 1.0)
+        return where(whole == 0, 1.0, weight * self.tp / where(whole == 0, 1.0, whole))
+
+
+def over_classes(scores: Any, pixels: Counts, library: Any) -> Any:
+    """Mean over the last axis, that of classes, of those that mask or prediction show; 1 where they show none.
+
+    Args:
+        scores: (.., classes).
+        pixels: (.., classes), from which the scores are.
+        library: `numpy`, or `keras.ops`, of the arrays.
+    """
+    shown = library.not_equal(pixels.tp + pixels.fp + pixels.fn, 0)
+    count = library.sum(library.where(shown, 1.0, 0.0), axis=-1)
+    total = library.sum(library.where(shown, scores, 0.0), axis=-1)
+    return library.where(count == 0, 1.0, total / library.maximum(count, 1.0))
 
 
 def counts(mask: Any, prediction: Any, ignore_index: int | None = None) -> Counts:
@@ -46,7 +62,7 @@ def counts(mask: Any, prediction: Any, ignore_index: int | None = None) -> Count
         ignore_index: value of `mask` that marks pixels to leave out.
 
     Raises:
-        InputError: the shapes differ.
+        InputError: the shapes differ, or either holds NaN.
     """
     mask, prediction = np.asarray(mask), np.asarray(prediction)
     if mask.shape != prediction.shape:
@@ -54,6 +70,9 @@ def counts(mask: Any, prediction: Any, ignore_index: int | None = None) -> Count
             f"mask and prediction must have the same shape; received {mask.shape} and {prediction.shape}. "
             "Drop the channel axis of one, or bring the prediction back to the size of the mask."
         )
+    for name, values in (("mask", mask), ("prediction", prediction)):
+        if values.dtype.kind == "f" and np.isnan(values).any():
+            raise InputError(f"{name} must not hold NaN. Check the weights of the model, or replace the values.")
     valid = np.ones(mask.shape, bool) if ignore_index is None else mask != ignore_index
     true, said = (mask > 0.5) & valid, (prediction > 0.5) & valid
     hits = int(np.count_nonzero(true & said))
@@ -79,8 +98,8 @@ class OverlapMetric(keras.metrics.Metric):
 
     Args:
         threshold: probability, 0..1, above which a pixel is of the class.
-        per_image: score each image and class, then average; a class that an image and its prediction both lack scores
-            1 there. Otherwise pool the pixels of all images, score each class, then average.
+        per_image: score each image and class, then average over its classes and over images. Otherwise pool the pixels
+            of all images, score each class, then average. See `over_classes` for classes that do not occur.
         class_ids: classes to average over, such as `range(1, 5)` to leave out the background; None for all. With
             `per_image=False` and several classes it must be given, since it sets the size of the metric's state.
         ignore_index: value of y that marks pixels to leave out; an image with no other pixel does not count.
@@ -91,7 +110,7 @@ class OverlapMetric(keras.metrics.Metric):
 
     Raises:
         InputError: `threshold` or `class_ids` is out of range; on update, `class_ids` does not fit the classes, or
-            `sample_weight` is not one weight per image.
+            `sample_weight` holds weights neither of images nor of pixels.
     """
 
     def __init__(
@@ -121,13 +140,21 @@ class OverlapMetric(keras.metrics.Metric):
         raise NotImplementedError
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
-        """Take in a batch; `sample_weight` (batch,) weighs images, and with `per_image=False` their pixels."""
+        """Take in a batch.
+
+        `sample_weight` (batch,) weighs images, and with `per_image=False` their pixels; (batch, *sides) or
+        (batch, *sides, 1) weighs pixels where they are counted, and an image by the mean of those that are not 0.
+        """
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.cast(y_pred, "float32")
-        pixels, weight = self._count(y_true, y_pred)
+        by_image = by_pixel = None
         if sample_weight is not None:
-            weight = weight * _one_per_image(ops.cast(sample_weight, "float32"))
+            sample_weight = ops.cast(sample_weight, "float32")
+            by_pixel = of_pixels(sample_weight, y_pred)
+            by_image = ops.reshape(sample_weight, (-1,)) if by_pixel is None else None
+        pixels, weight = self._count(y_true, y_pred, by_pixel)
+        weight = weight if by_image is None else weight * by_image
         if self.per_image:
-            scores = ops.mean(self.score(pixels), axis=-1)
+            scores = over_classes(self.score(pixels), pixels, ops)
             update = ops.stack([ops.sum(scores * weight), ops.sum(weight)])
         else:
             update = ops.stack([ops.sum(count * weight[:, None], axis=0) for count in pixels])
@@ -137,24 +164,28 @@ class OverlapMetric(keras.metrics.Metric):
         """Average score so far, 0..1; before any image, 0, or 1 with `per_image=False`."""
         if self.per_image:
             return ops.divide_no_nan(self.state[0], self.state[1])
-        return ops.mean(self.score(Counts(*(self.state[k] for k in range(3)))))
+        pixels = Counts(*(self.state[k] for k in range(3)))
+        return over_classes(self.score(pixels), pixels, ops)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal metric."""
         names = ("threshold", "per_image", "class_ids", "ignore_index", "from_logits", "multi_label")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
-    def _count(self, y_true: Tensor, y_pred: Tensor) -> tuple[Counts, Tensor]:
-        """Counts (batch, classes) of the chosen classes, and 1 or 0 (batch,) for images that count."""
-        target = align(y_true, y_pred, self.ignore_index)
+    def _count(self, y_true: Tensor, y_pred: Tensor, weight: Tensor | None) -> tuple[Counts, Tensor]:
+        """Counts (batch, classes) of the chosen classes, and what each image weighs (batch,), 0 if not at all."""
+        target = align(y_true, y_pred, self.ignore_index, weight)
         chosen = self._chosen(y_pred.shape[-1])
         true = ops.take(target.classes > 0.5, chosen, axis=-1)
         said = ops.take(self._decide(y_pred), chosen, axis=-1)
         axes = sides(y_pred)
-        true, said = (ops.cast(x, "float32") * target.valid for x in (true, said))
-        hits = ops.sum(true * said, axis=axes)
-        pixels = Counts(hits, ops.sum(said, axis=axes) - hits, ops.sum(true, axis=axes) - hits)
-        return pixels, ops.max(target.valid, axis=(*axes, -1))
+        true, said = (ops.cast(x, "float32") for x in (true, said))
+        hits = ops.sum(true * said * target.valid, axis=axes)
+        said, true = (ops.sum(x * target.valid, axis=axes) for x in (said, true))
+        odd = ops.any(ops.isnan(y_pred) | ops.isnan(target.classes), axis=-1, keepdims=True) & (target.valid > 0)
+        # A comparison with NaN is false, which would score like any other answer.
+        hits = ops.where(ops.any(odd, axis=axes), float("nan"), hits)
+        return Counts(hits, said - hits, true - hits), target.weight
 
     def _decide(self, y_pred: Tensor) -> Tensor:
         """Bool (batch, *sides, classes): the classes each pixel is given."""
@@ -204,14 +235,3 @@ class Dice(OverlapMetric):
     def score(self, pixels: Counts) -> Tensor:
         """Dice for each class, in the shape of the counts."""
         return pixels.dice(ops.where)
-
-
-def _one_per_image(sample_weight: Tensor) -> Tensor:
-    """Weights (batch,) or (batch, 1) as (batch,)."""
-    shape = tuple(sample_weight.shape)
-    if len(shape) > 1 and any(side != 1 for side in shape[1:]):
-        raise InputError(
-            f"sample_weight must hold one weight per image, (batch,); received {shape}. "
-            "To leave out pixels, mark them in y and pass ignore_index."
-        )
-    return ops.reshape(sample_weight, (-1,))

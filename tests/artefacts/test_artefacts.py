@@ -1,3 +1,4 @@
+import json
 import warnings
 
 import keras
@@ -17,6 +18,9 @@ from keras_unetpp.pruning import choose, levels
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed: pip install 'keras-unetpp[mobile]'")
 pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: pip install 'keras-unetpp[onnx]'")
+
+
+FIRST_LACK = ("rounds", "epsilon", "whole_views")
 
 
 def network(shape=(None, None, 3), **fields):
@@ -92,8 +96,10 @@ def test_a_larger_image_is_tiled_as_by_a_model_of_these_sides(files, model, tmp_
     )
     with pytest.warns(InputWarning, match=text + r"export with a larger size=, or shrink the image\."):
         assert segment(files / "m.tflite", large).shape == (50, 70, 1)
-    with pytest.warns(InputWarning, match=r"For that, raise memory=\."):
+    with pytest.warns(InputWarning, match=r"For that, leave out tile=\."):
         segment(files / "m.onnx", large, tile=32, overlap=4)
+    with pytest.warns(InputWarning, match=r"For that, raise memory=\."):
+        segment(files / "m.onnx", large, memory=1)
 
 
 @pytest.mark.parametrize("fields", [{}, {"classes": 3}, {"classes": 2, "head_activation": "sigmoid"}])
@@ -198,8 +204,13 @@ def test_levels_and_sizes_that_are_not_there(files, model):
 
 
 def test_a_signature_as_text():
-    own = Signature((1, "mean"), (None, 32), "uint8", "mask", 3, 2, "softmax", 4, True, 12.5)
+    own = Signature(
+        (1, "mean"), (None, 32), "uint8", "mask", 3, 2, "softmax", 4, True, 12.5, False, 1e-5, ("attention",)
+    )
     assert Signature.from_json(own.to_json()) == own
+    first = {name: value for name, value in json.loads(own.to_json()).items() if name not in FIRST_LACK}
+    earlier = Signature.from_json(json.dumps(first))
+    assert (earlier.rounds, earlier.epsilon, earlier.whole_views, earlier.divisor) == (True, 0.1, (), 4)
     assert Signature.from_json(own.to_json()[:-1] + ', "later": 1}') == own
     with pytest.raises(
         InputError, match=r"must be JSON with all fields of Signature\. Received: '\{\}'\. Export the model"

@@ -121,4 +121,15 @@ def traces(*tail):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow only")
 def test_one_trace_serves_all_sizes():
     assert traces() == traces(keras.layers.UpSampling2D()) == 1
-    assert traces(keras.layers.UpSampling2D(interpolation="bilinear")) == 2
+    assert traces(keras.layers.UpSampling2D(interpolation="bilinear")) == 1
+    assert traces(keras.layers.UpSampling2D((3, 2), interpolation="bicubic")) == 1
+
+
+def test_smooth_up_sampling_gives_what_keras_gives_and_stays_as_it_is():
+    image = keras.Input((None, None, 3))
+    layer = keras.layers.UpSampling2D((3, 2), interpolation="bilinear")
+    model = keras.Model(image, layer(image))
+    run = compiled(model)
+    for sides in ((1, 4, 6), (3, 8, 2)):
+        np.testing.assert_allclose(run(batch(*sides)), keras.ops.convert_to_numpy(model(batch(*sides))), rtol=1e-6)
+    assert "_resize_images" not in vars(layer)

@@ -177,8 +177,9 @@ def test_rescale():
     np.testing.assert_allclose(scaled(np.full((1, 8, 8, 1), 255.0))[0, 0, 0], [1.0])
 
 
-def test_standardize():
-    model = build((None, None, 2), normalization="standardize", depth=1, width=2)
+@pytest.mark.parametrize("epsilon", [1e-5, 0.1, 20.0])
+def test_standardize(epsilon):
+    model = build((None, None, 2), normalization="standardize", standardize_epsilon=epsilon, depth=1, width=2)
     rng = np.random.default_rng(0)
     images = np.concatenate(
         [rng.normal(9, 3, (1, 8, 8, 2)), rng.normal(200, 20, (1, 8, 8, 2)), np.full((1, 8, 8, 2), 7)]
@@ -186,8 +187,18 @@ def test_standardize():
     found = keras.Model(model.inputs[0], model.get_layer("normalization").output)(images.astype("float32")).numpy()
     variance = images.var((1, 2, 3))
     np.testing.assert_allclose(found.mean((1, 2, 3)), 0, atol=1e-5)
-    np.testing.assert_allclose(found.var((1, 2, 3)), variance / (variance + 0.1), rtol=1e-4)
+    np.testing.assert_allclose(found.var((1, 2, 3)), variance / (variance + epsilon), rtol=1e-4)
     assert np.all(found[2] == 0)
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (33, 18), (255, 257), (600, 513)])
+def test_a_blank_image_stays_blank(sides):
+    model = build((None, None, 3), normalization="standardize", depth=1, width=2)
+    standardized = keras.Model(model.inputs[0], model.get_layer("normalization").output)
+    for values, most in (((0, 1, 7, 128, 253, 255), 0.01), ((0.1, 99.9, 253.3), 0.2)):  # of one deviation
+        for value in values:
+            found = keras.ops.convert_to_numpy(standardized(np.full((1, *sides, 3), value, "float32")))
+            assert np.abs(found).max() < most, value
 
 
 def test_integer_pixels():

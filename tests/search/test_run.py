@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 import keras_unetpp as kup
 from keras_unetpp import weights
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import write_text
 from keras_unetpp.search import run as runs
 from keras_unetpp.search import trial as trials
@@ -121,6 +122,53 @@ def test_other_settings_in_the_same_folder_are_refused_more_trials_are_not(disk_
         kup.search(disk_folder, tmp_path, BUDGET, **{**settings, "tuner": "random"})
 
 
+def test_other_data_in_the_same_folder_is_refused_unless_it_is_said(disk_folder, tmp_path, untrained):
+    settings = {**ONE, "repeat": 0, "depth": [1], "shares": 2, "epochs": 1}
+    out, space = tmp_path / "search", tmp_path / "search" / "space.json"
+    kup.search(disk_folder, out, BUDGET, max_trials=1, **settings)
+    shutil.copytree(disk_folder, tmp_path / "copy")
+    assert len(kup.search(tmp_path / "copy", out, BUDGET, max_trials=1, **settings).outcomes) == 1
+    for name in ("images", "masks"):
+        (disk_folder / name / "5.png").unlink()
+    before = space.read_bytes()
+    for data in (disk_folder, kup.read_folder(disk_folder)):
+        with pytest.raises(InputError, match=r"search was made with other data: 1 removed \(5\)\. .*--data-changed"):
+            kup.search(data, out, BUDGET, max_trials=2, **settings)
+    assert space.read_bytes() == before
+    assert untrained == ["0"]
+    assert len(kup.search(disk_folder, out, BUDGET, max_trials=2, data_changed=True, **settings).outcomes) == 2
+    assert len(kup.search(disk_folder, out, BUDGET, max_trials=2, **settings).outcomes) == 2
+
+
+def test_a_search_of_version_0_1_goes_on_and_learns_what_its_data_is(disk_folder, tmp_path, untrained):
+    settings = {**ONE, "repeat": 0, "depth": [1], "shares": 2, "epochs": 1}
+    kup.search(disk_folder, tmp_path, BUDGET, max_trials=1, **settings)
+    space = json.loads((tmp_path / "space.json").read_text())
+    noted = space.pop("data")
+    (tmp_path / "space.json").write_text(json.dumps(space))
+    with pytest.warns(InputWarning, match="does not say with what data"):
+        kup.search(disk_folder, tmp_path, BUDGET, max_trials=2, **settings)
+    assert json.loads((tmp_path / "space.json").read_text())["data"] == noted
+
+
+def test_odd_data_is_told_once_for_all_trials(disk_folder, tmp_path):
+    shutil.copy(disk_folder / "masks" / "0.png", disk_folder / "masks" / "alone.png")
+    settings = {**ONE, "repeat": 0, "depth": [1], "shares": 2, "epochs": 1}
+    with pytest.warns(InputWarning, match="masks without an image") as seen:
+        result = kup.search(disk_folder, tmp_path / "search", BUDGET, max_trials=2, **settings)
+    assert len([one for one in seen if issubclass(one.category, InputWarning)]) == 1
+    assert [one.failed for one in result.outcomes] == ["", ""]
+
+
+def test_options_of_the_data_folder_and_lists_of_crop_sides(disk_folder, tmp_path):
+    (disk_folder / "masks").rename(disk_folder / "labels")
+    settings = {**ONE, "repeat": 0, "depth": [1], "epochs": 1, "crop": [(8, 16), 16], "masks": "labels"}
+    result = kup.search(disk_folder, tmp_path / "search", BUDGET, max_trials=2, **settings)
+    assert [one.failed for one in result.outcomes] == ["", ""]
+    assert sorted(str(one.recipe.crop) for one in result.outcomes) == ["(8, 16)", "16"]
+    assert len(kup.search(disk_folder, tmp_path / "search", BUDGET, max_trials=2, **settings).outcomes) == 2
+
+
 def test_a_process_that_dies_again_and_again_gives_its_trial_up(disk_folder, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
@@ -204,3 +252,22 @@ def test_an_empty_folder_and_an_empty_space_are_told(disk_folder, tmp_path):
 def test_an_outcome_both_ways():
     outcome = Outcome("3", kup.Spec(depth=1), kup.Recipe(), 5, failed="no room")
     assert Outcome.from_dict(json.loads(outcome.to_json())) == outcome
+
+
+def test_a_search_that_an_earlier_version_began_goes_on_with_its_constant(disk_folder, tmp_path, untrained):
+    root, options = tmp_path / "search", {**ONE, "normalization": "standardize"}
+    kup.search(disk_folder, root, BUDGET, max_trials=1, **options)
+    path = root / "space.json"
+    space = json.loads(path.read_text())
+    del space["spec"]["standardize_epsilon"]
+    path.write_text(json.dumps(space))
+    result = kup.search(disk_folder, root, BUDGET, max_trials=2, **options)
+    assert [one.spec.standardize_epsilon for one in result.outcomes] == [1e-5, 0.1]
+    with pytest.raises(InputError, match=r"other settings: spec\.standardize_epsilon was 0\.1\. Received: 0\.001\."):
+        kup.search(disk_folder, root, BUDGET, max_trials=2, standardize_epsilon=1e-3, **options)
+    searched = {**options, "normalization": ["rescale", "standardize"]}
+    kup.search(disk_folder, tmp_path / "other", BUDGET, max_trials=2, **searched)
+    (tmp_path / "other" / "space.json").write_text(
+        (tmp_path / "other" / "space.json").read_text().replace('"standardize_epsilon": 1e-05,', "")
+    )
+    kup.search(disk_folder, tmp_path / "other", BUDGET, max_trials=2, **searched)

@@ -32,6 +32,7 @@ NOT_DEFAULT = {
     "encoder_weights": "imagenet",
     "stem": False,
     "normalization": "standardize",
+    "standardize_epsilon": 1e-4,
     "deep_supervision": False,
     "head": "preact",
     "head_kernel": 3,
@@ -207,6 +208,10 @@ ERRORS = [
     ),
     ({"norm_epsilon": -1e-5}, "Spec.norm_epsilon must be a number from 0.0 to 1.0. Received: -1e-05."),
     ({"norm_epsilon": float("nan")}, "Spec.norm_epsilon must be a number from 0.0 to 1.0. Received: nan."),
+    (
+        {"standardize_epsilon": 0.0},
+        "Spec.standardize_epsilon must be a number from 1e-08 to 10000.0. Received: 0.0.",
+    ),
     ({"norm_momentum": "0.9"}, "Spec.norm_momentum must be a number from 0.0 to 1.0. Received: '0.9'."),
     (
         {"activation": "ReLU"},

@@ -308,3 +308,75 @@ def test_bad_arguments_are_told(act, text):
     with pytest.raises(InputError) as caught:
         act()
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("make", LOSSES)
+@pytest.mark.parametrize("y", [[0, 255], [-1, 1], [1, 2], [0, np.nan]])
+def test_labels_that_mean_nothing_show_as_nan(make, y):
+    p = np.full((1, 2, 2, 1), 0.4, "float32")
+    assert np.isnan(make()(np.array([[y, y]]), p))
+    one_hot = np.array([[[y, y[::-1]], [y, y]]])
+    assert np.isnan(make(multi_label=True)(one_hot, np.full((1, 2, 2, 2), 0.4, "float32")))
+
+
+@pytest.mark.parametrize("make", LOSSES)
+@pytest.mark.parametrize(("sides", "classes"), [((4, 4), 1), ((4, 4), 3), ((2, 3, 4), 1), ((2, 3, 4), 3)])
+def test_pixels_of_weight_0_are_left_out_like_those_of_ignore_index(make, sides, classes):
+    ids, logits = random_case(11, 3, sides, classes)
+    marked, weight = ids.copy(), np.ones(ids.shape)
+    marked[:, 1:], weight[:, 1:] = 255, 0
+    marked[2], weight[2] = 255, 0
+    wanted = float(make(from_logits=True, ignore_index=255)(marked, logits))
+    loss = make(from_logits=True)
+    for y in (ids, marked):  # what stands there does not matter
+        for one in (weight, weight[..., None], weight > 0):
+            assert float(loss(y, logits, sample_weight=one)) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("make", LOSSES)
+def test_the_same_weight_for_all_pixels_of_an_image_is_that_of_the_image(make):
+    ids, logits = random_case(12, 3, (4, 4), 3)
+    images = np.array([1.0, 0.25, 3.0])
+    for reduction in ("sum_over_batch_size", "sum", "mean_with_sample_weight"):
+        loss = make(from_logits=True, reduction=reduction)
+        wanted = float(loss(ids, logits, sample_weight=images))
+        for one in (images[:, None], images[:, None, None, None], np.broadcast_to(images[:, None, None], ids.shape)):
+            assert float(loss(ids, logits, sample_weight=one)) == pytest.approx(wanted, rel=1e-5), reduction
+
+
+def test_weights_of_pixels_hand_worked():
+    weight = np.array([[[3.0, 1.0]]])
+    found = losses.CrossEntropy()(HAND_Y, HAND_P, sample_weight=weight)
+    assert float(found) == pytest.approx(0.59012814)  # -(3 ln 0.8 + ln 0.6) / 2, as of class weights
+    # Relative weights 1.5 and 0.5, mean weight 2: 2 (1 - (2 * 1.5 * 0.8 + 1) / (1.5 + 1.5 * 0.8 + 0.5 * 0.4 + 1))
+    assert float(losses.Dice()(HAND_Y, HAND_P, sample_weight=weight)) == pytest.approx(2 * (1 - 3.4 / 3.9), rel=1e-5)
+
+
+def test_weights_below_0_and_of_other_shapes():
+    assert np.isnan(losses.BCEDice()(HAND_Y, HAND_P, sample_weight=np.array([[[1.0, -1.0]]])))
+    for shape in ((1, 2), (1, 2, 1), (1, 1, 2, 2), (2, 1, 2)):
+        with pytest.raises(InputError) as caught:
+            losses.BCEDice()(HAND_Y, HAND_P, sample_weight=np.ones(shape))
+        assert str(caught.value) == (
+            "sample_weight must hold one weight per image, (batch,) or (batch, 1), or per pixel, (batch, *sides) or "
+            f"(batch, *sides, 1), with the sides of the prediction (1, 1, 2, 1); received {shape}. For weights of "
+            "classes pass class_weights to the loss."
+        )
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="uses tf.GradientTape")
+@pytest.mark.parametrize("make", LOSSES)
+def test_gradient_is_zero_on_pixels_of_weight_0(make):
+    import tensorflow as tf
+
+    ids, logits = random_case(13, 2, (4, 4), 1)
+    weight, x = np.ones(ids.shape, "float32"), tf.constant(logits)
+    weight[0, 1:3] = weight[1] = 0
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = make(from_logits=True)(ids, x, sample_weight=weight)
+    gradient = tape.gradient(value, x).numpy()
+    assert np.isfinite(gradient).all()
+    assert (gradient[0, 1:3] == 0).all()
+    assert (gradient[1] == 0).all()
+    assert (gradient[0, [0, 3]] != 0).all()

@@ -49,6 +49,12 @@ def test_empty_masks(make, per_image, y, p, value):
     assert getattr(metrics, make.__name__.lower())(mask[0], prediction[0, ..., 0]) == value
 
 
+def mean_of_those_shown(row, kind):
+    """Mean over the classes that occur, 1 where none does."""
+    shown = [getattr(pixels, kind)() for pixels in row if sum(pixels)]
+    return np.mean(shown) if shown else 1.0
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -73,8 +79,8 @@ def test_against_numpy_counts(seed, batch, sides, classes, multi_label, make):
         found.append(
             [metrics.counts((image == (k if classes > 1 else 1))[keep], decided[..., k][keep]) for k in chosen]
         )
-    per_image = np.mean([[getattr(c, kind)() for c in row] for row in found])
-    pooled = np.mean([getattr(metrics.Counts(*np.sum(column, 0)), kind)() for column in zip(*found, strict=True)])
+    per_image = np.mean([mean_of_those_shown(row, kind) for row in found])
+    pooled = mean_of_those_shown([metrics.Counts(*np.sum(column, 0)) for column in zip(*found, strict=True)], kind)
     shared = {"class_ids": chosen, "ignore_index": 9, "from_logits": True, "multi_label": multi_label}
     assert score(make(**shared), ids, logits) == pytest.approx(per_image, abs=1e-6)
     assert score(make(per_image=False, **shared), ids, logits) == pytest.approx(pooled, abs=1e-6)
@@ -114,6 +120,40 @@ def test_sample_weight_weighs_images():
     assert score(metrics.IoU(), HAND_Y, HAND_P, sample_weight=weight[:, None]) == pytest.approx((1 / 3 + 3) / 4)
     pooled = metrics.IoU(per_image=False)
     assert score(pooled, HAND_Y, HAND_P, sample_weight=weight) == pytest.approx((1 + 6) / (3 + 6))
+
+
+def test_sample_weight_weighs_pixels_where_they_are_counted():
+    weight = np.array([[[2.0, 1.0], [1.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]])
+    # The first image: TP 2, FP 1, FN 1 of weight 4 over three pixels; the second: all right, weight 1.
+    wanted = (2 / 4 * 4 / 3 + 1) / (4 / 3 + 1)
+    assert score(metrics.IoU(), HAND_Y, HAND_P, sample_weight=weight) == pytest.approx(wanted)
+    assert score(metrics.IoU(), HAND_Y, HAND_P, sample_weight=weight[..., None]) == pytest.approx(wanted)
+    pooled = metrics.IoU(per_image=False)
+    assert score(pooled, HAND_Y, HAND_P, sample_weight=weight) == pytest.approx((2 + 2) / (2 + 2 + 1 + 1))
+    marked = np.where(weight > 0, HAND_Y, 255)
+    left_out = score(metrics.Dice(ignore_index=255), marked, HAND_P)
+    assert score(metrics.Dice(), HAND_Y, HAND_P, sample_weight=weight > 0) == pytest.approx(left_out)
+
+
+def test_classes_that_do_not_occur_are_left_out():
+    ids = np.array([[[0, 0], [3, 3]], [[0, 0], [0, 0]]])
+    p = np.zeros((2, 2, 2, 21), "float32")
+    p[..., 0] = 1  # background everywhere
+    foreground = range(1, 21)
+    assert score(metrics.IoU(class_ids=foreground), ids[:1], p[:1]) == 0  # class 3 is missed, the others do not count
+    assert score(metrics.IoU(class_ids=foreground), ids[1:], p[1:]) == 1  # nothing there, nothing found
+    assert score(metrics.IoU(), ids[:1], p[:1]) == pytest.approx((1 / 2 + 0) / 2)
+    assert score(metrics.Dice(per_image=False, class_ids=range(21)), ids, p) == pytest.approx((12 / 14 + 0) / 2)
+
+
+@pytest.mark.parametrize("per_image", [True, False])
+def test_what_is_not_a_number_gives_no_score(per_image):
+    p, y = HAND_P.copy(), HAND_Y.copy()
+    p[0, 0, 0] = np.nan
+    assert np.isnan(score(metrics.IoU(per_image=per_image), y, p))
+    y[0, 0, 0] = 255
+    assert np.isnan(score(metrics.IoU(per_image=per_image), y, HAND_P))
+    assert np.isfinite(score(metrics.IoU(per_image=per_image, ignore_index=255), y, p))
 
 
 def test_an_image_with_no_valid_pixel_does_not_count():
@@ -176,9 +216,14 @@ def test_a_compiled_model_is_saved_and_loads_without_custom_objects(tmp_path):
             "Pass class_ids=range(3), or range(1, 3) to leave out the background.",
         ),
         (
-            lambda: metrics.IoU().update_state(HAND_Y, HAND_P, sample_weight=np.ones((2, 2, 2))),
-            "sample_weight must hold one weight per image, (batch,); received (2, 2, 2). "
-            "To leave out pixels, mark them in y and pass ignore_index.",
+            lambda: metrics.IoU().update_state(HAND_Y, HAND_P, sample_weight=np.ones((2, 2))),
+            "sample_weight must hold one weight per image, (batch,) or (batch, 1), or per pixel, (batch, *sides) or "
+            "(batch, *sides, 1), with the sides of the prediction (2, 2, 2, 1); received (2, 2). For weights of classes"
+            " pass class_weights to the loss.",
+        ),
+        (
+            lambda: metrics.iou(np.zeros((2, 2)), np.full((2, 2), np.nan)),
+            "prediction must not hold NaN. Check the weights of the model, or replace the values.",
         ),
         (
             lambda: metrics.counts(np.zeros((2, 2)), np.zeros((2, 2, 1))),

@@ -1,0 +1,23 @@
+"""Words for what the ids of a mask are. Standard library only."""
+
+from keras_unetpp.errors import InputError
+
+LABELS = ("auto", "foreground", "classes")
+
+
+def resolved_labels(labels: str, classes: int) -> str:
+    """What the ids of a mask are: "foreground", where any above 0 counts as 1, or "classes".
+
+    "auto" follows from the model: several classes have their ids, one class has its foreground.
+
+    >>> resolved_labels("auto", classes=1), resolved_labels("auto", classes=3), resolved_labels("foreground", classes=3)
+    ('foreground', 'classes', 'foreground')
+
+    Raises:
+        InputError: another word.
+    """
+    if labels not in LABELS:
+        raise InputError(f"labels must be one of {', '.join(LABELS)}. Received: {labels!r}.")
+    if labels != "auto":
+        return labels
+    return "classes" if classes > 1 else "foreground"

@@ -1,0 +1,114 @@
+"""What the formats of annotations have in common: shapes with a label on an image, read from JSON of others."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_unetpp.errors import InputError
+
+BACKGROUND = ("_background_", "__background__", "background")
+"""Names of classes that mean none."""
+IGNORED = "__ignore__"
+"""LabelMe's own name for what is neither."""
+
+FAR = 1e9
+"""No coordinate is so large; this also keeps out what is no number."""
+
+
+class Shape(NamedTuple):
+    """One shape.
+
+    Attributes:
+        label: name of its class.
+        draw: gives its pixels, bool (height, width); None if it has none, being a box, a line or a point.
+        name: what it is called in the file.
+        group: shapes of one class and group are parts of one instance; "" is a shape by itself.
+    """
+
+    label: str
+    draw: Callable[[], np.ndarray] | None
+    name: str
+    group: str = ""
+
+
+class Annotated(NamedTuple):
+    """One image, with its shapes in the order in which they are drawn, later ones over earlier ones.
+
+    Attributes:
+        image: its file.
+        size: (height, width) that the annotations are for.
+        shapes: on it.
+        source: the file that says so.
+    """
+
+    image: Path
+    size: tuple[int, int]
+    shapes: Sequence[Shape]
+    source: str
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        InputError: no such file, no JSON, or no object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(f"no such file: {path}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON: {str(error)[:120]}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} must hold a JSON object. Received: {type(found).__name__}.")
+    return found
+
+
+def field(values: Any, name: str, kind: type, what: object) -> Any:
+    """A value of a JSON object, of the type that it must have.
+
+    Raises:
+        InputError: it is missing or of another type.
+    """
+    value = values.get(name) if isinstance(values, dict) else None
+    if kind is int and isinstance(value, float) and math.isfinite(value) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError(f"{what} must have {name!r} of type {kind.__name__}. Received: {str(value)[:60]}.")
+    return value
+
+
+def points_of(values: Any, what: object) -> list[tuple[float, float]]:
+    """Points [[x, y], ..] in pixels.
+
+    Raises:
+        InputError: something else.
+    """
+    for point in values:
+        numbers = isinstance(point, (list, tuple)) and all(type(value) in (int, float) for value in point)
+        if not numbers or len(point) != 2 or not all(abs(value) < FAR for value in point):
+            raise InputError(f"{what} must have points x, y in pixels. Received: {str(point)[:60]}.")
+    return [(float(x), float(y)) for x, y in values]
+
+
+def file_within(folder: Path, name: str, missing: Path | None = None) -> Path:
+    """A file named by somebody's file, which may lie in the folder only.
+
+    Args:
+        folder: that it lies in.
+        name: relative to the folder, with either kind of slash.
+        missing: a file that was looked for before, to be named by the error.
+
+    Raises:
+        InputError: the name leads out of the folder, or, with `missing`, there is no such file.
+    """
+    path = folder / name.replace("\\", "/")
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{name!r} leads out of {folder}. Name a folder that holds images and annotations.")
+    if missing is not None and not path.is_file():
+        raise InputError(f"no such image: {missing}")
+    return path
