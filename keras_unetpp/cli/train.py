@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from keras_unetpp.cli.options import network_options, recipe_options, spec_of
+from keras_unetpp.cli.options import network_options, overwrite_option, recipe_options, spec_of
 
 USAGE = "--data DIR --out RUN"
 HELP = "train on images and masks, or go on with a stopped run"
@@ -13,11 +13,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("--data", required=True, help="folder with images/ and masks/, and index.csv if wanted")
     parser.add_argument("--out", required=True, help="folder of the run")
+    overwrite_option(parser)
     network_options(parser)
     recipe_options(parser)
 
 
-def run(data: str, out: str, **options: Any) -> None:
+def run(data: str, out: str, overwrite: bool, **options: Any) -> None:
     """Train."""
     from keras_unetpp.recipe import Recipe
 
@@ -30,4 +31,4 @@ def run(data: str, out: str, **options: Any) -> None:
     from keras_unetpp.training.fit import fit
 
     keras.utils.set_random_seed(recipe.seed)
-    fit(build(spec), data, out, recipe)
+    fit(build(spec), data, out, recipe, overwrite=overwrite)

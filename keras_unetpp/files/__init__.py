@@ -11,10 +11,11 @@
 from keras_unetpp.files.checks import check_folder_free, check_free
 from keras_unetpp.files.holder import FolderLock
 from keras_unetpp.files.names import NUMBER, check_length, inside
-from keras_unetpp.files.record import RECORD, adopt, is_placed
+from keras_unetpp.files.record import RECORD, adopt, is_placed, knows
 from keras_unetpp.files.writing import (
     discard,
     fetching,
+    make_ready,
     prepare,
     replacing,
     replacing_folder,
@@ -34,6 +35,8 @@ __all__ = [
     "fetching",
     "inside",
     "is_placed",
+    "knows",
+    "make_ready",
     "prepare",
     "replacing",
     "replacing_folder",

@@ -10,7 +10,7 @@ from typing import Any
 from keras_unetpp.errors import InputError
 from keras_unetpp.files.locks import hold
 from keras_unetpp.files.record import facts_of
-from keras_unetpp.files.writing import recorded
+from keras_unetpp.files.writing import recorded, remove_empty
 
 
 class FolderLock:
@@ -19,7 +19,7 @@ class FolderLock:
     The folder itself is locked, so there is no file that could stay behind; the record in it names the holder.
 
     Args:
-        folder: made if missing.
+        folder: made if missing, and removed again if nothing came into it.
         what: what is done there, for the error that the next one gets, such as "training".
 
     Raises:
@@ -32,6 +32,7 @@ class FolderLock:
         self._descriptor = -1
 
     def __enter__(self) -> "FolderLock":
+        self._new = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         with suppress(PermissionError):  # Windows opens no folders
             self._descriptor = os.open(self.folder, os.O_RDONLY)
@@ -53,6 +54,8 @@ class FolderLock:
     def __exit__(self, *_: object) -> None:
         with suppress(OSError, InputError), recorded(self.folder) as record:
             record.note_holder({})
+        if self._new:
+            remove_empty(self.folder)
         self._let_go()
 
     def _let_go(self) -> None:

@@ -69,6 +69,7 @@ class Facts:
             if stamp.temporary:
                 self.temporaries[stamp.temporary] = name
         elif value == _GONE:
+            self.stamps.pop(name, None)
             becomes = self.temporaries.pop(name, "")
             kept = [one for one in self.stamps.pop(becomes, ()) if one.temporary != name]
             self.stamps |= {becomes: kept} if kept else {}
@@ -142,7 +143,7 @@ class Record:
         self._add({name: {"becomes": becomes}})
 
     def note_gone(self, name: str) -> None:
-        """A temporary file or folder was removed, or never made."""
+        """A file, or a temporary file or folder, was removed or never made."""
         self._add({name: _GONE})
 
     def note_files(self, stamps: dict[str, Stamp]) -> None:
@@ -202,7 +203,7 @@ def facts_of(folder: Path) -> Facts:
         os.close(file)
 
 
-def adopt(folder: str | os.PathLike[str], names: Iterable[str]) -> None:
+def adopt(folder: str | os.PathLike[str], names: Iterable[str], anew: bool = False) -> None:
     """Take files as ours which are known to be, though no record says so: those of version 0.1.0.
 
     A record that knows one of the names was there when they were written, so what it does not know is not ours.
@@ -210,14 +211,25 @@ def adopt(folder: str | os.PathLike[str], names: Iterable[str]) -> None:
     Args:
         folder: where they are.
         names: of the files; those missing, and links, are left out.
+        anew: heed no earlier record: all that matters of the files was read, and will be in what replaces them.
     """
     root, names = Path(folder), list(names)
     there = [name for name in names if (root / name).is_file() and not (root / name).is_symlink()]
-    if not there or facts_of(root).stamps.keys() & set(names):
+    facts = facts_of(root)
+    if anew:
+        there = [name for name in there if not facts.ours(root / name)]
+    elif knows(root, names):
+        return
+    if not there:
         return
     stamps = {name: stamp_of(root / name) for name in there}
     with Record(root) as record:
         record.note_files(stamps)
+
+
+def knows(folder: str | os.PathLike[str], names: Iterable[str]) -> bool:
+    """Whether the record of a folder knows any of the names."""
+    return not facts_of(Path(folder)).stamps.keys().isdisjoint(names)
 
 
 def is_placed(path: str | os.PathLike[str]) -> bool:

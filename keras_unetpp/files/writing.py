@@ -18,6 +18,9 @@ from keras_unetpp.files.locks import hold
 from keras_unetpp.files.names import NO_FOLLOW, temporary_name
 from keras_unetpp.files.record import RECORD, Record, adopt, facts_of, is_temporary, stamp_of
 
+_workshops: set[Path] = set()
+"""Temporary folders that are being filled here."""
+
 _BEFORE = "before"
 """Name that a folder has within the temporary one while another takes its place, where that needs two steps."""
 
@@ -27,7 +30,8 @@ def replacing(path: FilePath, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary file beside `path`; on success it takes the place of `path`, on failure it is removed.
 
     The temporary name is short and keeps the extension, since many writers choose the format by it. Missing parent
-    folders are made. Of a link, the file that it leads to is written. A file that is replaced passes its mode on.
+    folders are made. Of a link, the file that it leads to is written. A file that is replaced passes its mode on. In a
+    folder that is not in its place yet, a file is written where it will be.
 
     Args:
         path: the file to write; an old file there stays untouched until the new one is complete.
@@ -38,6 +42,11 @@ def replacing(path: FilePath, overwrite: bool = False) -> Iterator[Path]:
         OSError: the disk is full, read-only or the like; the text names `path`.
     """
     target = Path(os.path.realpath(path))
+    if not _workshops.isdisjoint(target.parents):
+        with _naming(path, target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield target
+        return
     temporary = target.with_name(temporary_name(target))
     with _naming(path, target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,34 +141,47 @@ def write_text(path: FilePath, text: str, overwrite: bool = False) -> None:
 
 
 def prepare(paths: Iterable[FilePath], overwrite: bool = False) -> None:
-    """Find out before any work whether files can be written, and tidy up after writers that were killed.
-
-    Raises:
-        InputError: see `check_free`.
-        OSError: one of the folders cannot be written; the text names a file in it.
-    """
+    """Find out before any work whether files can be written; see `check_free` and `make_ready`."""
     paths = list(paths)
     check_free(paths, overwrite)
-    targets = {Path(os.path.realpath(path)).parent: path for path in paths}
-    for folder, path in targets.items():
-        probe = folder / temporary_name(folder / "probe")
-        with _naming(path, probe):
-            folder.mkdir(parents=True, exist_ok=True)
-            sweep(folder)
-            with recorded(folder) as record:
-                record.note_temporary(probe.name, "")
-                try:
-                    probe.write_bytes(bytes(4096))
-                finally:
-                    probe.unlink(missing_ok=True)
-                    record.note_gone(probe.name)
+    for path in {Path(os.path.realpath(path)).parent: path for path in paths}.values():
+        make_ready(path)
+
+
+def make_ready(path: FilePath) -> None:
+    """Make the folder of a file if it is missing, try to write there, and tidy up after writers that were killed.
+
+    Raises:
+        OSError: the folder cannot be written; the text names `path`.
+    """
+    folder = Path(os.path.realpath(path)).parent
+    probe = folder / temporary_name(folder / "probe")
+    with _naming(path, probe):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        with recorded(folder) as record:
+            record.note_temporary(probe.name, "")
+            try:
+                probe.write_bytes(bytes(4096))
+            finally:
+                probe.unlink(missing_ok=True)
+                record.note_gone(probe.name)
 
 
 def discard(path: FilePath) -> None:
     """Delete a file if it is there and is ours."""
     path = Path(path)
-    if path.is_file() and not path.is_symlink() and facts_of(path.parent).ours(path):
+    if not path.is_file() or not facts_of(path.parent).ours(path):
+        return
+    with recorded(path.parent) as record:
         path.unlink(missing_ok=True)
+        record.note_gone(path.name)
+
+
+def remove_empty(folder: FilePath) -> None:
+    """Remove a folder if nothing is in it."""
+    with suppress(OSError):
+        os.rmdir(folder)
 
 
 def sweep(folder: FilePath) -> None:
@@ -211,9 +233,11 @@ def _workshop(target: Path) -> Iterator[Path]:
         record.note_temporary(work.name, target.name)
         work.mkdir()
         lock = locked(work, os.O_RDONLY)
+    _workshops.add(work)
     try:
         yield work
     finally:
+        _workshops.discard(work)
         _abandon(work, target)
         close(lock)
 

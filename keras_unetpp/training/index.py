@@ -65,9 +65,9 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def write_index(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    """Write an index as UTF-8 with commas, whole or not at all."""
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+def write_index(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]], overwrite: bool = False) -> None:
+    """Write an index as UTF-8 with commas, whole or not at all; see `files.replacing`."""
+    with replacing(path, overwrite) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
