@@ -9,6 +9,7 @@ from PIL import Image
 from tifffile import imwrite
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.files import RECORD
 from keras_unetpp.folders import predict_folder
 from keras_unetpp.graph.build import build
 from keras_unetpp.images import list_images, overlay, read_image, read_mask, write_png
@@ -47,7 +48,8 @@ def test_masks_and_overlays_of_a_folder(model, source, tmp_path):
     out = tmp_path / "deep" / "out"
     written = predict_folder(model, str(source), str(out), threshold=0.48, progress=True)
     expected = ["a.png", "a_overlay.png", "b.png", "b_overlay.png", "c.png", "c_overlay.png"]
-    assert [path.name for path in written] == names(out) == expected
+    assert [path.name for path in written] == expected
+    assert names(out) == [*expected, RECORD]
     predict = Predictor(model)
     for path in list_images(source):
         mask = predict.mask(predict(path)["L1"], threshold=0.48)
@@ -115,12 +117,14 @@ def test_files_are_replaced_or_kept(model, source, tmp_path):
     good = (out / "a.png").read_bytes()
     (out / "a.png").write_bytes(b"old")
     (out / "b_overlay.png").unlink()
-    (out / "b.png").write_bytes(b"old")
+    (out / "b.png").unlink()
     written = predict_folder(model, source, out, skip_existing=True)
     assert [path.name for path in written] == ["b.png", "b_overlay.png"]
     assert (out / "a.png").read_bytes() == b"old"
     assert predict_folder(model, source, out, skip_existing=True) == []
-    assert len(predict_folder(model, source, out)) == 6
+    with pytest.raises(InputError, match=r"out/a\.png is there already, and this package did not write it"):
+        predict_folder(model, source, out)
+    assert len(predict_folder(model, source, out, overwrite=True)) == 6
     assert (out / "a.png").read_bytes() == good
 
 
@@ -137,7 +141,7 @@ def test_an_interrupted_run_leaves_whole_files_and_is_gone_on_with(model, source
         patch.setattr(Predictor, "__call__", stopped)
         with pytest.raises(KeyboardInterrupt):
             predict_folder(model, source, out)
-    assert names(out) == ["a.png", "a_overlay.png"]
+    assert names(out) == ["a.png", "a_overlay.png", RECORD]
     assert len(predict_folder(model, source, out, skip_existing=True)) == 4
 
 
@@ -186,7 +190,7 @@ def test_the_images_are_not_written_over(model, source, tmp_path, monkeypatch):
     for given, out in ((source, source), (source, tmp_path / "link"), (source / "a.png", source)):
         text = f"masks would mix with, or replace, the images in {out}; name another folder to write to"
         fails(InputError, text, monkeypatch, model, given, out)
-    assert names(source) == ["a.png", "b.png", "c.tif"]
+    assert names(source) == ["a.png", "b.png", "c.tif", RECORD]
 
 
 def test_sources_that_are_none(model, source, tmp_path, monkeypatch):
@@ -211,7 +215,7 @@ def test_options_that_do_not_fit(model, source, tmp_path, monkeypatch):
 
 def test_a_folder_below_a_file_cannot_be_made(model, source, monkeypatch):
     out = source / "a.png" / "out"
-    text = f"[Errno {errno.ENOTDIR}] cannot write {out}/.writable: Not a directory"
+    text = f"[Errno {errno.ENOTDIR}] cannot write {out}/c_overlay.png: Not a directory"
     fails(NotADirectoryError, text, monkeypatch, model, source, out)
 
 
@@ -219,7 +223,7 @@ def test_a_folder_below_a_file_cannot_be_made(model, source, monkeypatch):
 def test_a_read_only_folder(model, source, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir(mode=0o555)
-    text = f"[Errno {errno.EACCES}] cannot write {out}/.writable: Permission denied"
+    text = f"[Errno {errno.EACCES}] cannot write {out}/c_overlay.png: Permission denied"
     fails(PermissionError, text, monkeypatch, model, source, out)
 
 
@@ -229,6 +233,6 @@ def test_a_full_disk_is_told_before_any_prediction(model, source, tmp_path, monk
 
     monkeypatch.setattr(Path, "write_bytes", full)
     out = tmp_path / "out"
-    text = f"[Errno {errno.ENOSPC}] cannot write {out}/.writable: No space left on device"
+    text = f"[Errno {errno.ENOSPC}] cannot write {out}/c_overlay.png: No space left on device"
     fails(OSError, text, monkeypatch, model, source, out)
     assert names(out) == []

@@ -93,7 +93,7 @@ def test_the_word_auto_follows_from_the_classes():
 
 
 def test_masks_without_background_are_told_as_a_set():
-    with pytest.warns(InputWarning, match=r"^All pixels of all 2 masks are foreground, since none is 0. Received: 1"):
+    with pytest.warns(InputWarning, match=r"^All pixels of all 2 masks are foreground, since none is 0. Received: 1, "):
         all_as_ids([MASK + 1, MASK[:1] + 1], 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -3,6 +3,7 @@
 import copy
 import importlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,15 @@ def is_artefact(path: object) -> bool:
     return Path(path).suffix.lower() in (".tflite", ".onnx") or (Path(path) / GRAPH_FILE).is_file()
 
 
-def open_file(path: str | os.PathLike[str], format: str | None = None, threads: int | None = None) -> Opened:
-    """A file in its runtime.
+def open_file(path: str | os.PathLike[str], format: str | None = None, threads: int | None = None,
+              inside: bool = False) -> Opened:  # fmt: skip
+    """A file in its runtime, which runs in a process of its own.
 
     Args:
         path: the file or folder.
         format: "saved_model", "tflite" or "onnx"; default by the path.
         threads: how many to run on; default all cores.
+        inside: run TFLite and ONNX files in this process, for files just written.
 
     Raises:
         InputError: there is no such file, its runtime is not installed, or cannot open it.
@@ -47,7 +50,7 @@ def open_file(path: str | os.PathLike[str], format: str | None = None, threads: 
             f" {path}. Open a .keras file, or a name of the zoo, with kup.load."
         )
     name = format or SUFFIXES.get(path.suffix.lower(), "saved_model")
-    opened: Opened = importlib.import_module(f"{__name__}.{name}").open(path, threads)
+    opened: Opened = importlib.import_module(f"{__name__}.{name}").open(path, threads, inside)
     return opened
 
 
@@ -75,16 +78,29 @@ class Artefact:
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
         self.path = Path(path)
-        functions, texts = open_file(path, threads=threads)
+        functions, texts, shape = open_file(path, threads=threads)
         if SIGNATURE not in texts:
             raise InputError(f"{path} does not tell what it takes and gives. Export it with kup.export.")
         self.format = SUFFIXES.get(self.path.suffix.lower(), "saved_model")
         self.bytes = size_of(self.path)
         self.signature = Signature.from_json(texts[SIGNATURE])
-        self.spec = Spec.from_json(texts[SPEC]) if SPEC in texts else None
+        self._check(functions, shape)
+        try:
+            self.spec = Spec.from_json(texts[SPEC]) if SPEC in texts else None
+        except RecursionError as error:
+            raise InputError(f"{path} holds a Spec that is nested too deep. Export the model again.") from error
         self.labels = tuple(texts.get(LABELS, "").splitlines())
         self.names = self.signature.names
         self._functions = functions
+
+    def _check(self, functions: Collection[str], shape: tuple[int | None, ...] | None) -> None:
+        """Raise `InputError` unless the file has what its signature tells."""
+        own = self.signature
+        if missing := [name for name in own.names if name not in functions]:
+            raise InputError(f"{self.path} should have {', '.join(missing)}, by its signature. Export it again.")
+        wanted = (*own.sides, own.channels)
+        if shape is not None and shape != wanted:
+            raise InputError(f"{self.path} takes images of {shape}, by its signature of {wanted}. Export it again.")
 
     def at(self, level: int | str | None = None) -> "Artefact":
         """The same file for one of its levels: 1..d or "mean"; None, the deepest that it has.
@@ -108,6 +124,13 @@ class Artefact:
         Of a file of masks they are 0 and 1.
         """
         return {name: probabilities_of(self._functions[name](images), self.signature) for name in self.names}
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last call of the file's functions took, without the way to its process and back."""
+        times = [getattr(self._functions[name], "seconds", None) for name in self.names]
+        known = [time for time in times if time is not None]
+        return sum(known) if len(known) == len(times) else None
 
     def __str__(self) -> str:
         own = self.signature

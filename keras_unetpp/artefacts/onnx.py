@@ -5,30 +5,37 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_unetpp.artefacts.runtime import Opened, as_dtype
+from keras_unetpp.artefacts import process
+from keras_unetpp.artefacts.runtime import LONGEST, Opened, as_dtype, first_line
 from keras_unetpp.errors import InputError
 from keras_unetpp.requirements import require
 
 
-def open(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
+def open(path: str | os.PathLike[str], threads: int | None = None, inside: bool = False) -> Opened:
     """A file with its levels by name, each run alone.
 
     Args:
         path: the file.
         threads: how many to run on; default all cores.
+        inside: run it in this process, for files just written: Ctrl-C does not end one that runs on for ever.
 
     Raises:
         InputError: ONNX Runtime is not installed, or the file is none of its files.
     """
     require("onnx", "onnxruntime")
+    return opened(path, threads) if inside else process.open("onnx", path, threads)
+
+
+def opened(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
+    """What `open` gives, in this process."""
     try:
-        return opened(os.fspath(path), threads)
+        return of_bytes(os.fspath(path), threads)
     except Exception as error:  # ONNX Runtime's classes have no common base but this
-        raise InputError(f"ONNX Runtime cannot open {path}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"ONNX Runtime cannot open {path}: {first_line(error)}") from error
 
 
-def opened(source: str | bytes, threads: int | None = None) -> Opened:
-    """What `open` gives, of a path or of a file's bytes."""
+def of_bytes(source: str | bytes, threads: int | None = None) -> Opened:
+    """What `opened` gives, of a file's bytes, or of a path."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -37,7 +44,9 @@ def opened(source: str | bytes, threads: int | None = None) -> Opened:
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     about = dict(session.get_modelmeta().custom_metadata_map)
     first = about.get("layout") == "NCHW"
-    image, *_ = session.get_inputs()
+    image, *others = session.get_inputs()
+    if others:
+        raise ValueError(f"it must have one input, has {len(others) + 1}")
     alone = onnxruntime.RunOptions()
     alone.add_run_config_entry("only_execute_path_to_fetches", "1")
     dtype = np.uint8 if image.type == "tensor(uint8)" else np.float32
@@ -45,9 +54,17 @@ def opened(source: str | bytes, threads: int | None = None) -> Opened:
     def level(name: str) -> Callable[[np.ndarray], np.ndarray]:
         def call(images: np.ndarray) -> np.ndarray:
             images = np.moveaxis(images, -1, 1) if first else images
-            (result,) = session.run([name], {image.name: as_dtype(images, dtype)}, alone)
-            return np.moveaxis(result, 1, -1) if first and about["output"] != "mask" else result
+            try:
+                (result,) = session.run([name], {image.name: as_dtype(images, dtype)}, alone)
+            except Exception as error:  # as in `open`
+                raise InputError(f"ONNX Runtime cannot run {name} of the file: {first_line(error)}") from error
+            return np.moveaxis(result, 1, -1) if first and about.get("output") != "mask" else result
 
         return call
 
-    return Opened({output.name: level(output.name) for output in session.get_outputs()}, about)
+    _, *sides = (side if isinstance(side, int) else None for side in image.shape)
+    shape = (*sides[1:], sides[0]) if first else tuple(sides)
+    long = [name for name, text in about.items() if len(text) > LONGEST]
+    if long:
+        raise ValueError(f"{', '.join(long)} in its metadata must be texts of at most {LONGEST} letters")
+    return Opened({output.name: level(output.name) for output in session.get_outputs()}, about, shape)

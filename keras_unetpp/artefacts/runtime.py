@@ -1,22 +1,32 @@
 """What the runtimes of all formats have in common."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
+
+from keras_unetpp.errors import InputError
 
 SIGNATURE, SPEC, LABELS = "signature", "spec", "labels"
 """Texts that a file holds about itself."""
 
-Functions = dict[str, Callable[[np.ndarray], np.ndarray]]
+LONGEST = 2**20
+"""Bytes of the longest text that is read."""
+
+Functions = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 """The functions of a file by name: (batch, *sides, channels) pixel values 0..255 in, what its signature says out."""
 
 
 class Opened(NamedTuple):
-    """A file in its runtime: its functions, and the texts that it holds about itself, by name."""
+    """A file in its runtime: its functions, and the texts that it holds about itself, by name.
+
+    `shape` is that of the images that it takes, (*sides, channels), None for any, as the runtime tells it; None where
+    that is not known.
+    """
 
     functions: Functions
     texts: dict[str, str]
+    shape: tuple[int | None, ...] | None = None
 
 
 def as_dtype(images: np.ndarray, dtype: type) -> np.ndarray:
@@ -24,3 +34,24 @@ def as_dtype(images: np.ndarray, dtype: type) -> np.ndarray:
     if np.issubdtype(dtype, np.integer) and images.dtype != dtype:
         images = np.clip(np.rint(images), 0, 255)
     return np.ascontiguousarray(images, dtype)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first, or its kind if it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def as_text(stream: BinaryIO, name: object) -> str:
+    """What a stream holds, and no more of it than a text may have.
+
+    Raises:
+        InputError: it holds more, or no text; the error tells the `name`.
+    """
+    with stream:
+        data = stream.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise InputError(f"{name} must be a text of at most {LONGEST} bytes. Received: more. Export the model again.")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} must be text in UTF-8. Received: {first_line(error)}. Export it again.") from error

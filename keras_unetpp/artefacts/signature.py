@@ -1,6 +1,8 @@
 """What an exported file takes and gives, whatever its format; it lies in the file, so that the file tells it itself."""
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -14,6 +16,11 @@ Sides = tuple[int | None, ...]
 
 _LATER = ("rounds", "epsilon", "whole_views")
 """Fields that files of the first version lack."""
+
+LEVELS = 16
+"""More than any network has."""
+PIXELS = 2**29
+"""More than an image of fixed sides has."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +86,57 @@ class Signature:
         """The signature that a file tells; what a later version adds is left out, what an earlier one lacks is default.
 
         Raises:
-            InputError: the text is no such JSON, or lacks a field.
+            InputError: the text is no such JSON, lacks a field, or tells what cannot be.
         """
         try:
             found = json.loads(text)
             told = {item.name: found[item.name] for item in fields(cls)
                     if item.name in found or item.name not in _LATER}  # fmt: skip
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"A file's signature must be JSON with all fields of Signature. Received: {text!r}."
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(f"A file's signature must be JSON with all fields of Signature. Received: {text[:80]!r}."
                              " Export the model again.") from error  # fmt: skip
+        for name, value in told.items():
+            if not _FITS[name](value):
+                raise InputError(f"{name} of a file's signature does not fit. Received: {repr(value)[:80]}. Export"
+                                 " the model again.")  # fmt: skip
         own: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in told.items()}
         return cls(**own)
+
+
+def _whole(value: Any, most: int) -> bool:
+    return type(value) is int and 1 <= value <= most
+
+
+def _are_levels(value: Any) -> bool:
+    known = isinstance(value, list) and all(_whole(one, LEVELS) or one == MEAN for one in value)
+    return known and 0 < len(value) == len(set(value))
+
+
+def _are_sides(value: Any) -> bool:
+    known = isinstance(value, list) and all(one is None or _whole(one, PIXELS) for one in value)
+    return known and len(value) in (2, 3) and math.prod(one or 1 for one in value) <= PIXELS
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "levels": _are_levels,
+    "sides": _are_sides,
+    "input": ("float32", "uint8", "image_bytes").__contains__,
+    "output": ("probabilities", "mask", "logits").__contains__,
+    "channels": lambda value: _whole(value, 2**16),
+    "classes": lambda value: _whole(value, 2**16),
+    "activation": ("sigmoid", "softmax").__contains__,
+    "divisor": lambda value: _whole(value, 2**LEVELS),
+    "standardizes": lambda value: type(value) is bool,
+    "bytes_per_pixel": _is_size,
+    "rounds": lambda value: type(value) is bool,
+    "epsilon": _is_size,
+    "whole_views": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+}
+"""Field -> whether what a file tells can be so; a sent file may tell anything."""
 
 
 def level_name(level: int | str) -> str:

@@ -2,14 +2,13 @@
 
 import os
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from keras_unetpp.artefacts.runtime import Functions, Opened, as_dtype
+from keras_unetpp.artefacts import process
+from keras_unetpp.artefacts.runtime import Opened, as_dtype, as_text, first_line
 from keras_unetpp.errors import InputError
 from keras_unetpp.requirements import require
 
@@ -17,7 +16,7 @@ FILES = {"signature": "signature.json", "spec": "spec.json", "labels": "labels.t
 """Text that a file holds about itself -> its name in the archive behind the model."""
 
 
-def open(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
+def open(path: str | os.PathLike[str], threads: int | None = None, inside: bool = False) -> Opened:
     """A file with its functions by name.
 
     Each takes (batch, *sides, channels) pixel values 0..255, image after image, and gives (batch, ..): probabilities
@@ -26,44 +25,70 @@ def open(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
     Args:
         path: the file.
         threads: how many to run on; default all cores.
+        inside: run it in this process, for files just written: one that is damaged can end the process it runs in.
 
     Raises:
         InputError: LiteRT is not installed, or the file is none of its files.
     """
     require("mobile", "ai_edge_litert")
+    return opened(path, threads) if inside else process.open("tflite", path, threads)
+
+
+def opened(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
+    """What `open` gives, in this process."""
     try:
-        return Opened(functions(threads, model_path=os.fspath(path)), _texts(Path(path)))
+        own = functions(threads, model_path=os.fspath(path))
     except (ValueError, RuntimeError) as error:
-        raise InputError(f"{path} is no readable .tflite file: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path} is no readable .tflite file: {first_line(error)}") from error
+    shapes = {one.shape for one in own.values()}
+    return Opened(own, _texts(Path(path)), shapes.pop() if len(shapes) == 1 else None)
 
 
-def functions(threads: int | None = None, **source: Any) -> Functions:
-    """The functions of a file at `model_path`, or of one whose bytes are `model_content`."""
+def functions(threads: int | None = None, **source: Any) -> "dict[str, _Function]":
+    """The functions of a file at `model_path`, or of one whose bytes are `model_content`.
+
+    Raises:
+        ValueError, RuntimeError: there is no such file.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(num_threads=threads or os.cpu_count(), **source)
-    return {name: _runner(interpreter, name) for name in interpreter.get_signature_list()}
+    return {name: _Function(interpreter, name) for name in interpreter.get_signature_list()}
 
 
 def _texts(path: Path) -> dict[str, str]:
-    texts = {}
-    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        texts = {key: archive.read(name).decode() for key, name in FILES.items() if name in names}
-    return texts
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            return {key: as_text(cast(BinaryIO, archive.open(name)), f"{name} in {path}")
+                    for key, name in FILES.items() if name in names}  # fmt: skip
+    except zipfile.BadZipFile:
+        return {}
+    except InputError:
+        raise
+    except Exception as error:  # encrypted, of an unknown compression, cut off, ..
+        raise InputError(f"The texts in {path} cannot be read: {first_line(error)}. Export it again.") from error
 
 
-def _runner(interpreter: Any, name: str) -> Callable[[np.ndarray], np.ndarray]:
-    call = interpreter.get_signature_runner(name)
-    ((image, source),) = call.get_input_details().items()
-    ((result, target),) = call.get_output_details().items()
+class _Function:
+    """One function of a file."""
 
-    def one(pixels: np.ndarray) -> np.ndarray:
-        scale, zero = target["quantization"]
-        value = call(**{image: as_dtype(pixels[None], source["dtype"])})[result]
+    def __init__(self, interpreter: Any, name: str) -> None:
+        self._name, self._call = name, interpreter.get_signature_runner(name)
+        inputs, outputs = self._call.get_input_details(), self._call.get_output_details()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ValueError(f"{name} must have one input and one output, has {len(inputs)} and {len(outputs)}")
+        ((self._image, self._source),) = inputs.items()
+        ((self._result, self._target),) = outputs.items()
+        self.shape = tuple(int(side) for side in self._source["shape"][1:])
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        return np.concatenate([self._one(pixels) for pixels in images])
+
+    def _one(self, pixels: np.ndarray) -> np.ndarray:
+        scale, zero = self._target["quantization"]
+        try:
+            value = self._call(**{self._image: as_dtype(pixels[None], self._source["dtype"])})[self._result]
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"LiteRT cannot run {self._name} of the file: {first_line(error)}") from error
         return (value.astype(np.float32) - zero) * np.float32(scale) if scale else value
-
-    def every(images: np.ndarray) -> np.ndarray:
-        return np.concatenate([one(pixels) for pixels in images])
-
-    return every

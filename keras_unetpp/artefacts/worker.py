@@ -1,12 +1,20 @@
-"""Runs a SavedModel for `saved_model.open`: a script of its own process, in which there is no Keras.
+"""Runs an exported file for `process.Process`: a script of its own process, which ends without harm to its caller.
 
-Over standard input come, again and again, a line with a signature's name and a NumPy array of images; over standard
-output goes the array that the signature gives. A signature of encoded images gets each image as PNG. The script is run
-by its path and so imports nothing of this package.
+Over standard input come lines of JSON that name a function and an array of images, over standard output go lines that
+name the result; the arrays themselves lie in memory that both processes share. The script is run by its path. With a
+SavedModel it imports nothing of this package, and no Keras.
 """
 
-import io
+import importlib
+import json
+import mmap
+import os
+import signal
 import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,55 +22,115 @@ import numpy as np
 OUTPUTS = ("probabilities", "logits", "mask", "mask_bytes")
 """Which output to give of several: the first; `mask_bytes` are PNG, to be decoded."""
 
-
-def send(stream: BinaryIO, array: np.ndarray) -> None:
-    """Write an array to a pipe: its length in 8 bytes, then what `numpy.save` writes, which needs a seekable file."""
-    data = io.BytesIO()
-    np.save(data, array)
-    stream.write(len(data.getbuffer()).to_bytes(8, "little") + data.getbuffer())
-    stream.flush()
+Opened = tuple[dict[str, Callable[[np.ndarray], np.ndarray]], dict[str, str], Any]
+"""Functions by name, texts by name, and the shape of a batch of images, if there is one."""
 
 
-def receive(stream: BinaryIO) -> np.ndarray:
-    """Read what `send` wrote.
+class Shared:
+    """An array in a file that two processes map into their memory; the file grows with the largest array."""
 
-    Raises:
-        EOFError: the other end is gone.
-    """
-    data = stream.read(int.from_bytes(stream.read(8), "little"))
-    if not data:
-        raise EOFError("the pipe has ended")
-    return np.load(io.BytesIO(data))  # type: ignore[no-any-return]
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._map: mmap.mmap | None = None
+
+    def put(self, array: np.ndarray) -> list[Any]:
+        """Write an array; returns what `get` wants to know of it."""
+        header = [list(array.shape), array.dtype.str]
+        self.get(header)[...] = array
+        return header
+
+    def get(self, header: list[Any]) -> np.ndarray:
+        """The array as it lies there, until the next is put."""
+        shape, dtype = tuple(header[0]), np.dtype(header[1])
+        size = max(int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, 1)
+        if self._map is None or len(self._map) < size:
+            if os.fstat(self._file.fileno()).st_size < size:
+                os.ftruncate(self._file.fileno(), size)
+            self._map = mmap.mmap(self._file.fileno(), size)
+        return np.ndarray(shape, dtype, self._map)
 
 
 def _whole(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(images), 0, 255).astype(np.uint8)
 
 
-def main(path: str, threads: int) -> None:
-    """Serve the SavedModel at `path`, on so many threads an operation (0: all), until standard input ends."""
+def _saved_model(path: str, threads: int) -> Opened:
+    """The signatures of a SavedModel; one of encoded images gets each image as PNG."""
     sys.modules["keras"] = None  # type: ignore[assignment]  # from here on, `import keras` fails
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     signatures = tf.saved_model.load(path).signatures
-    reply = sys.stdout.buffer
-    reply.write(" ".join(sorted(signatures)).encode() + b"\n")
-    reply.flush()
-    for line in sys.stdin.buffer:
-        images: Any = receive(sys.stdin.buffer)
-        run = signatures[line.decode().strip()]
+
+    def runner(run: Any) -> Callable[[np.ndarray], np.ndarray]:
         ((name, wanted),) = run.structured_input_signature[1].items()
-        if wanted.dtype == tf.string:
-            images = tf.stack([tf.io.encode_png(image) for image in _whole(images)])
-        else:
-            images = _whole(images) if wanted.dtype == tf.uint8 else images.astype(wanted.dtype.as_numpy_dtype)
-        outputs = run(**{name: tf.convert_to_tensor(images)})
-        result = next(outputs[key] for key in OUTPUTS if key in outputs)
-        if result.dtype == tf.string:
-            result = tf.stack([tf.io.decode_png(text)[..., 0] for text in result])
-        send(reply, np.asarray(result))
+
+        def call(images: Any) -> np.ndarray:
+            if wanted.dtype == tf.string:
+                images = tf.stack([tf.io.encode_png(image) for image in _whole(images)])
+            else:
+                images = _whole(images) if wanted.dtype == tf.uint8 else images.astype(wanted.dtype.as_numpy_dtype)
+            outputs = run(**{name: tf.convert_to_tensor(images)})
+            result = next(outputs[key] for key in OUTPUTS if key in outputs)
+            if result.dtype == tf.string:
+                result = tf.stack([tf.io.decode_png(text)[..., 0] for text in result])
+            return np.asarray(result)
+
+        return call
+
+    return {name: runner(signatures[name]) for name in sorted(signatures)}, {}, None
+
+
+def _opened(format: str, path: str, threads: int) -> Opened:
+    if format == "saved_model":
+        return _saved_model(path, threads)
+    sys.path.append(str(Path(__file__).parents[2]))
+    opened: Opened = importlib.import_module(f"keras_unetpp.artefacts.{format}").opened(path, threads)
+    return opened
+
+
+def _end_with_caller() -> None:
+    """Leave once the caller is gone, also out of an endless loop of a runtime."""
+    caller = os.getppid()
+    while os.getppid() == caller:
+        time.sleep(1)
+    os._exit(1)
+
+
+def main(format: str, path: str, threads: int, images: Shared, results: Shared) -> None:
+    """Serve the file at `path`, on so many threads (0: all cores), until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends this process
+    threading.Thread(target=_end_with_caller, daemon=True).start()
+    # What a runtime prints must not come between the answers.
+    reply = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(**answer: Any) -> None:
+        reply.write(json.dumps(answer) + "\n")
+        reply.flush()
+
+    try:
+        functions, texts, shape = _opened(format, path, threads)
+    except ValueError as error:  # errors of the package are
+        if type(error).__name__ != "InputError":
+            raise
+        tell(error=str(error))
+        return
+    tell(names=list(functions), texts=texts, shape=shape)
+    for line in sys.stdin.buffer:
+        asked = json.loads(line)
+        start = time.perf_counter()
+        try:
+            result = functions[asked["name"]](images.get(asked["images"]))
+        except ValueError as error:
+            if type(error).__name__ != "InputError":
+                raise
+            tell(error=str(error))
+            continue
+        seconds = time.perf_counter() - start
+        tell(result=results.put(result), seconds=seconds)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    files = [open(int(name) if name.isdigit() else name, "r+b", buffering=0) for name in sys.argv[4:6]]  # noqa: SIM115
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *map(Shared, files))

@@ -5,7 +5,14 @@ import dataclasses
 import typing
 from typing import Any
 
-from keras_unetpp.cli.options import network_options, overwrite_option, recipe_options, value_option
+from keras_unetpp.cli.options import (
+    data_changed_option,
+    folder_options,
+    network_options,
+    overwrite_option,
+    recipe_options,
+    value_option,
+)
 from keras_unetpp.cli.say import say
 
 USAGE = "--data DIR --out DIR --max-params N"
@@ -19,6 +26,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="folder with images/ and masks/, and index.csv if wanted")
     parser.add_argument("--out", required=True, help="folder of the search")
     overwrite_option(parser)
+    data_changed_option(parser)
+    folder_options(parser)
     group = parser.add_argument_group("budget, one limit at least")
     hints = typing.get_type_hints(Budget)
     for item in dataclasses.fields(Budget):

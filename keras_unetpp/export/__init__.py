@@ -1,6 +1,7 @@
 """Export to TensorFlow Serving, mobile phones and ONNX: one call, and each file proven before it is put in place."""
 
 import inspect
+import math
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -39,9 +40,10 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
         size: sides of the images in pixels, one number or one per side, None for any. Default: those of the model.
         input: "float32" or "uint8", pixel values 0..255; "image_bytes", encoded PNG or JPEG (SavedModel only).
         output: "probabilities"; "mask", as `segment` gives it; "logits", the values before the heads' activation.
-        verify: False leaves the proof out.
+        verify: False leaves the proof out, but that of 8-bit files on their calibration and labelled images.
         tolerance: largest difference of probabilities allowed. Default: the format's, 1e-4 without quantisation.
-        images: images to compare on, besides random ones; as `segment` takes them.
+        images: images to compare on, besides random ones; as `segment` takes them. Of 8-bit files, which have no
+            tolerance, the masks of these images are compared by `min_agreement`.
         overwrite: whether files may be replaced that this package did not write, or that were changed since; of a
             folder, only those that such a folder has. A folder that holds anything else is always left alone.
         options: of the format, see `write` in its module: `labels`, `opset`, `layout`, `quantize`, `calibration`, ..
@@ -53,6 +55,7 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
         InputError: naming what does not fit; a missing package with the extra to install; or where the file differs.
         OSError: `path` cannot be written, told before the work.
     """
+    from keras_unetpp.export import accuracy as gate
     from keras_unetpp.export import place, serving
     from keras_unetpp.export import signature as signatures
     from keras_unetpp.export import verify as proof
@@ -73,8 +76,9 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
         report = proof.describe(temporary, format, wanted)
         if verify:
             limit = _tolerance(module, options) if tolerance is None else tolerance
+            least = options.get("min_agreement", gate.MIN_AGREEMENT) if math.isinf(limit) else 0.0
             try:
-                report = proof.verify(temporary, format, model, wanted, images, limit)
+                report = proof.verify(temporary, format, model, wanted, images, limit, least)
             except InputError as error:
                 raise InputError(f"{path} was not put in place. {error}") from error
         report = replace(report, path=str(path), accuracy=tuple(accuracy))

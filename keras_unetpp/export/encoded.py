@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_unetpp.artefacts.signature import Signature
+from keras_unetpp.export.decoding import decoder
 from keras_unetpp.export.signature import to_mask
 
 MASK = "mask_bytes"
@@ -33,13 +34,10 @@ def of_encoded(function: Callable[[Any], Any], signature: Signature) -> Callable
     if as_png:
         kinds = {name: kind for name, kind in kinds.items() if name != "mask"} | {MASK: tf.TensorSpec((), tf.string)}
 
-    def decoded(text: Any) -> Any:
-        # As float32, 0..1, so that 16-bit images keep their depth.
-        image = tf.io.decode_image(text, signature.channels, tf.float32, expand_animations=False)
-        return 255 * tf.ensure_shape(image, (None, None, signature.channels))
+    sides_of, decoded = decoder(signature)
 
     def run(image: Any) -> dict[str, Any]:
-        sides = tf.map_fn(lambda text: tf.shape(decoded(text))[:2], image, fn_output_signature=tf.int32)
+        sides = tf.map_fn(sides_of, image, fn_output_signature=tf.TensorSpec((2,), tf.int32))
         most = tf.reduce_max(tf.concat([sides, [[0, 0]]], 0), 0)
 
         def one(text: Any) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from keras_unetpp.artefacts import onnx as runtime
 from keras_unetpp.artefacts.runtime import Functions, as_dtype
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.accuracy import Accuracy, within
+from keras_unetpp.export.accuracy import MIN_AGREEMENT, Accuracy, Gate, check_min_agreement
 from keras_unetpp.export.onnx_quantize import quantized
-from keras_unetpp.export.samples import calibrating, pairs
+from keras_unetpp.export.samples import Calibration, calibrating, pairs
 from keras_unetpp.export.signature import Functions as Levels
 from keras_unetpp.export.signature import check_labels, functions
 from keras_unetpp.export.unsupported import unsupported
@@ -37,7 +37,8 @@ OPSETS = range(13, 19)
 def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature, *, opset: int = 17,
           layout: str = "NHWC", labels: Sequence[str] | None = None, quantize: str | None = None,
           calibration: Iterable[Any] | None = None, labelled: tuple[Iterable[Any], Iterable[Any]] | None = None,
-          max_drop: float = 0.01, author: str = "", licence: str = "") -> tuple[Accuracy, ...]:  # fmt: skip
+          max_drop: float = 0.01, min_agreement: float = MIN_AGREEMENT, author: str = "",
+          licence: str = "") -> tuple[Accuracy, ...]:  # fmt: skip
     """Write an ONNX file with the input `image` and an output for each level, `L1`.. and `mean`, on shared weights.
 
     A program that needs one level of several asks its runtime for that output alone; ONNX Runtime then skips the rest
@@ -59,6 +60,8 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
             the file and of the model are measured on them.
         max_drop: IoU or Dice that a level may lose, 0..1. Before "int8" gives up, it is tried with the first two
             convolutions, and the last of each head, in float.
+        min_agreement: mean IoU, 0..1, that the masks of an "int8" file must have with the model's on the images of
+            `calibration` and `labelled`; 0 lets any pass.
         author: of the model.
         licence: of the weights.
 
@@ -66,14 +69,18 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
         What was measured, by level; empty without `labelled`.
 
     Raises:
-        InputError: an option that does not fit, missing or unfit images, a drop over `max_drop`; a package is missing.
+        InputError: an option that does not fit, missing or unfit images, a drop over `max_drop`, masks that are not the
+            model's; a package is missing.
     """
     require("onnx", "tf2onnx", "onnx", "onnxruntime")
     names = check_labels(labels, signature.classes)
     _check(signature, opset, layout, quantize, max_drop)
+    check_min_agreement(min_agreement)
     import onnx
 
-    images = [] if quantize is None else calibrating(calibration, signature, quantize, "quantize=None needs none.")
+    ranged = Calibration([], False)
+    if quantize is not None:
+        ranged = calibrating(calibration, signature, quantize, "quantize=None needs none.")
     sample = [] if labelled is None else pairs(*labelled, signature)
     levels = functions(model, signature)
     whole = _converted(levels, signature, opset, layout == "NCHW")
@@ -82,7 +89,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
              "licence": licence, "signature": signature.to_json()}  # fmt: skip
     if (spec := getattr(model, "spec", None)) is not None:
         about["spec"] = spec.to_json()
-    fed = [_fed(image, signature, layout) for image in images]
+    fed = [_fed(image, signature, layout) for image in ranged.images]
 
     def attempt(spare_ends: bool) -> bytes:
         proto = whole if quantize is None else quantized(whole, fed, spare_ends)
@@ -91,14 +98,15 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
         return bytes(proto.SerializeToString())
 
     attempts = [partial(attempt, spare_ends) for spare_ends in ((False, True) if quantize else (False,))]
-    way_out = f"{'Use quantize=None, give more calibration images or raise' if quantize else 'Raise'} max_drop."
-    data, found = within(attempts, _opened, levels, signature, sample, max_drop, way_out)
+    ways_out = ("use quantize=None", "give more calibration images") if quantize else ()
+    judged = None if quantize in TOLERANCE else ranged
+    data, found = Gate(levels, signature, sample, max_drop, judged, min_agreement, ways_out).passed(attempts, _opened)
     Path(path).write_bytes(data)
     return found
 
 
 def _opened(data: bytes) -> Functions:
-    return runtime.opened(data).functions
+    return runtime.of_bytes(data).functions
 
 
 def _fed(image: np.ndarray, signature: Signature, layout: str) -> np.ndarray:
@@ -142,15 +150,20 @@ def _converted(levels: Levels, signature: Signature, opset: int, channels_first:
     import tensorflow as tf
     import tf2onnx
 
-    def every(image: Any) -> dict[str, Any]:
-        return {name: run(image)[signature.output] for name, run in levels.items()}
+    last = list(range(len(signature.shape)))
+    first = [0, last[-1], *last[1:-1]]
 
-    spec = tf.TensorSpec(signature.shape, getattr(tf, signature.input), name="image")
+    def every(image: Any) -> dict[str, Any]:
+        if channels_first:  # tf2onnx' own option knows images only, not volumes
+            image = tf.transpose(image, [0, *last[2:], 1])
+        results = {name: run(image)[signature.output] for name, run in levels.items()}
+        if channels_first and signature.output != "mask":
+            results = {name: tf.transpose(values, first) for name, values in results.items()}
+        return results
+
+    shape = tuple(signature.shape[axis] for axis in (first if channels_first else last))
+    spec = tf.TensorSpec(shape, getattr(tf, signature.input), name="image")
     options: dict[str, Any] = {"custom_op_handlers": {"Erfc": (_erfc, [])}}
-    if channels_first:
-        options["inputs_as_nchw"] = ["image"]
-        if signature.output != "mask":
-            options["outputs_as_nchw"] = list(levels)
     logger = logging.getLogger("tf2onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -2,41 +2,51 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.images import read_image, read_mask
+from keras_unetpp.images import read_mask, read_samples
 from keras_unetpp.masks import all_as_ids, as_ids
-from keras_unetpp.pixels import unit
+from keras_unetpp.pixels import Ranges, to_255
 from keras_unetpp.training.folders import read_folder
 
 Pair = tuple[np.ndarray, np.ndarray]
 """An image, (1, *sides, channels), and its mask, (1, *sides), of 0/1 or class ids."""
 
 
-def batches(images: Iterable[Any], signature: Signature) -> list[np.ndarray]:
+class Calibration(NamedTuple):
+    """Batches of one image each, and whether any holds values that its type does not let expect."""
+
+    images: list[np.ndarray]
+    odd: bool
+
+
+def batches(images: Iterable[Any], signature: Signature, purpose: str) -> Calibration:
     """Images, (height, width, channels) or paths, of any size, as (1, *sides, channels) float32 pixel values 0..255.
 
     They are cropped around the centre or padded by reflection to sides that are fixed. Integers count as `segment`
-    counts them.
+    counts them. Values of another range are told, once, as those of `purpose`.
 
     Raises:
         InputError: an image has another rank or other channels, or holds NaN or infinite pixels.
     """
-    return [fitted(_pixels(image, signature), signature.sides)[None] for image in images]
+    ranges = Ranges(purpose)
+    found = [fitted(read(image, signature, ranges), signature.sides)[None] for image in images]
+    ranges.tell()
+    return Calibration(found, ranges.odd > 0)
 
 
-def calibrating(images: Iterable[Any] | None, signature: Signature, quantize: Any, way_out: str) -> list[np.ndarray]:
+def calibrating(images: Iterable[Any] | None, signature: Signature, quantize: Any, way_out: str) -> Calibration:
     """Images for a quantiser that has to know the ranges of values, as `batches` gives them.
 
     Raises:
         InputError: there are none; the text ends with `way_out`.
     """
-    found = batches(() if images is None else images, signature)
-    if not found:
+    found = batches(() if images is None else images, signature, "Images to calibrate on")
+    if not found.images:
         raise InputError(
             f"quantize={quantize!r} needs calibration=, some ten to hundred images like those to come. Received: none."
             f" {way_out}"
@@ -50,48 +60,60 @@ def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> 
     Raises:
         InputError: as `batches`; images and masks differ in number or size; or a mask means nothing.
     """
-    images, masks, rank, found = list(images), list(masks), len(signature.sides), []
+    images, masks, found, ranges = list(images), list(masks), [], Ranges("Labelled images")
+    rank = len(signature.sides)
     if not images or len(images) != len(masks):
         raise InputError(
             f"labelled must hold images and as many masks, at least one. Received: {len(images)} and {len(masks)}."
         )
     targets = all_as_ids(masks, signature.classes, exclusive=signature.exclusive, rank=rank)
     for image, ids in zip(images, targets, strict=True):
-        pixels = _pixels(image, signature)
+        pixels = read(image, signature, ranges)
         if ids.shape[:rank] != pixels.shape[:-1]:
             raise InputError(
                 f"labelled must hold masks of the size of their images. Received: {ids.shape} for an image of"
                 f" {pixels.shape}."
             )
         found.append((fitted(pixels, signature.sides)[None], fitted(ids, signature.sides)[None]))
+    ranges.tell()
     return found
 
 
-def labelled_folder(data: str | Path, classes: int = 1) -> tuple[list[Path], list[np.ndarray]]:
+def labelled_folder(data: str | Path, classes: int = 1, ndim: int = 2) -> tuple[list[Path], list[np.ndarray]]:
     """The `val` images of a folder, as `keras-unetpp train` takes it, and their masks, for `pairs`.
 
-    For one class every id above 0 is foreground; else ids are those of the classes, as `pairs` reads them.
+    Args:
+        data: the folder.
+        classes: of the model: for one class every id above 0 is foreground; else class ids, as `pairs` reads them.
+        ndim: 2, or 3 for volumes.
 
     Raises:
         InputError: naming the file at fault.
     """
-    samples = [sample for sample in read_folder(data) if sample.split == "val"]
-    return [one.image for one in samples], [as_ids(read_mask(one.mask), classes, name=str(one.mask)) for one in samples]
+    samples = [sample for sample in read_folder(data, ndim=ndim) if sample.split == "val"]
+    masks = [as_ids(read_mask(one.mask, ndim), classes, rank=ndim, name=str(one.mask)) for one in samples]
+    return [one.image for one in samples], masks
 
 
-def _pixels(image: Any, signature: Signature) -> np.ndarray:
-    """An image or its path as (*sides, channels) float32 pixel values 0..255, of a size of its own."""
-    rank = len(signature.sides)
-    pixels = read_image(image, signature.channels, rank) if isinstance(image, (str, Path)) else np.asarray(image)
+def read(image: Any, signature: Signature, ranges: Ranges) -> np.ndarray:
+    """An image or its path as (*sides, channels) float32 pixel values 0..255, of a size of its own.
+
+    Raises:
+        InputError: it has another rank or other channels, or holds NaN or infinite pixels.
+    """
+    rank, path = len(signature.sides), isinstance(image, (str, Path))
+    pixels = read_samples(image, signature.channels, rank) if path else np.asarray(image)
     if pixels.ndim == rank and signature.channels == 1:
         pixels = pixels[..., None]
     if pixels.ndim != rank + 1 or pixels.shape[-1] != signature.channels or 0 in pixels.shape:
         wanted = ("height, width", "depth, height, width")[rank - 2]
         raise InputError(f"Images must be ({wanted}, {signature.channels}). Received: {np.shape(image)}.")
-    pixels = pixels.astype(np.float32) * unit(pixels.dtype)
+    if pixels.dtype.kind not in "buif":
+        raise InputError(f"Images must hold real numbers. Received: dtype {pixels.dtype}.")
     if not np.isfinite(pixels).all():
         raise InputError("An image for calibration or scoring holds NaN or infinite pixels. Leave it out.")
-    return pixels
+    ranges.look(pixels, image if path else "")
+    return to_255(pixels).astype(np.float32)
 
 
 def fitted(pixels: np.ndarray, sides: Sides) -> np.ndarray:

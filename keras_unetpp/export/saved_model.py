@@ -58,7 +58,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
         except tf.errors.OpError as error:  # how TensorFlow tells of a full disk
             raise OSError(error.message) from error
     if warmup:
-        serving.write_warmup(Path(path), Path(path).parent.name, concrete)
+        serving.write_warmup(Path(path), Path(path).parent.name, concrete, signature.channels)
 
 
 def _signatures(model: keras.Model, signature: Signature) -> dict[str, Any]:

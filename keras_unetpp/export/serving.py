@@ -26,7 +26,7 @@ def check_warmup() -> None:
     require("serving", "tensorflow_serving")
 
 
-def write_warmup(folder: Path, name: str, signatures: Mapping[str, Any]) -> None:
+def write_warmup(folder: Path, name: str, signatures: Mapping[str, Any], channels: int) -> None:
     """Write a black image for each signature to `assets.extra`, which the server runs before it takes requests.
 
     So its first client does not wait for kernels and memory to be set up.
@@ -35,6 +35,7 @@ def write_warmup(folder: Path, name: str, signatures: Mapping[str, Any]) -> None
         folder: of the SavedModel.
         name: of the model on the server.
         signatures: concrete functions by name, each of one tensor, images or texts of encoded ones.
+        channels: of an encoded image.
     """
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
@@ -46,7 +47,7 @@ def write_warmup(folder: Path, name: str, signatures: Mapping[str, Any]) -> None
             (wanted,), _ = function.structured_input_signature
             request = predict_pb2.PredictRequest()
             request.model_spec.name, request.model_spec.signature_name = name, signature
-            request.inputs[wanted.name].CopyFrom(tf.make_tensor_proto(_black(wanted), wanted.dtype))
+            request.inputs[wanted.name].CopyFrom(tf.make_tensor_proto(_black(wanted, channels), wanted.dtype))
             log = prediction_log_pb2.PredictLog(request=request)
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
@@ -92,11 +93,11 @@ def write_config(root: str | os.PathLike[str], base: str = "/models", overwrite:
     return names
 
 
-def _black(spec: Any) -> Any:
+def _black(spec: Any, channels: int) -> Any:
     """A batch of one black image, encoded where a signature takes texts."""
     import tensorflow as tf
 
     if spec.dtype == tf.string:
-        return [tf.io.encode_png(np.zeros((WARMUP_SIDE, WARMUP_SIDE, 1), np.uint8)).numpy()]
+        return [tf.io.encode_png(np.zeros((WARMUP_SIDE, WARMUP_SIDE, channels), np.uint8)).numpy()]
     sides = [side or WARMUP_SIDE for side in spec.shape[1:-1]]
     return np.zeros((1, *sides, spec.shape[-1]), spec.dtype.as_numpy_dtype)

@@ -12,8 +12,8 @@ from keras_unetpp.artefacts import tflite as runtime
 from keras_unetpp.artefacts.runtime import Functions
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.accuracy import Accuracy, within
-from keras_unetpp.export.samples import calibrating, pairs
+from keras_unetpp.export.accuracy import MIN_AGREEMENT, Accuracy, Gate, check_min_agreement
+from keras_unetpp.export.samples import Calibration, calibrating, pairs
 from keras_unetpp.export.signature import check_labels, functions
 from keras_unetpp.export.tflite_convert import convert
 from keras_unetpp.export.tflite_metadata import describe
@@ -30,8 +30,8 @@ TOLERANCE: dict[str | None, float] = {None: 1e-4, "float16": 1e-2}
 
 def write(model: keras.Model, path: str | Path, signature: Signature, *, quantize: str | None = None,
           calibration: Iterable[Any] | None = None, labelled: tuple[Iterable[Any], Iterable[Any]] | None = None,
-          max_drop: float = 0.01, labels: Sequence[str] | None = None, author: str = "",
-          licence: str = "") -> tuple[Accuracy, ...]:  # fmt: skip
+          max_drop: float = 0.01, min_agreement: float = MIN_AGREEMENT, labels: Sequence[str] | None = None,
+          author: str = "", licence: str = "") -> tuple[Accuracy, ...]:  # fmt: skip
     """Write a model as a TFLite file of built-in operations only.
 
     Its functions `L1`.. and `mean` each take `image`, (1, *sides, channels), and give one tensor named as
@@ -50,6 +50,8 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
             the file and of the model are measured on them.
         max_drop: IoU or Dice that a level may lose, 0..1. Before the int8 modes give up, they are tried with the
             first two convolutions and, but for "int8", the last of each head, in float.
+        min_agreement: mean IoU, 0..1, that the masks of an 8-bit file must have with the model's on the images of
+            `calibration` and `labelled`; 0 lets any pass.
         labels: names of the classes, for one class that of the foreground; see `describe`.
         author: of the model, for the metadata.
         licence: of the weights, for the metadata.
@@ -59,21 +61,26 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
 
     Raises:
         InputError: for sides left open, an unknown mode, missing or unfit images, a layer that TFLite's built-in
-            operations cannot compute, or a drop over `max_drop`.
+            operations cannot compute, a drop over `max_drop`, or masks that are not the model's.
         OSError: the file cannot be written.
     """
     _check(signature, quantize, max_drop)
+    check_min_agreement(min_agreement)
     names = check_labels(labels, signature.classes)[-signature.classes :]
-    require("mobile", "tensorflow", *(["ai_edge_litert"] if labelled is not None else []))
-    images = calibrating(calibration, signature, quantize, "quantize='dynamic' needs none.") if _whole(quantize) else []
+    require("mobile", "tensorflow", *(["ai_edge_litert"] if labelled is not None or quantize not in TOLERANCE else []))
+    ranged = Calibration([], False)
+    if _whole(quantize):
+        ranged = calibrating(calibration, signature, quantize, "quantize='dynamic' needs none.")
     sample = [] if labelled is None else pairs(*labelled, signature)
     levels, layers = functions(model, signature), [layer.name for layer in model.layers]
 
     def attempt(spare_ends: bool) -> bytes:
-        return convert(levels, signature, quantize, images, layers, spare_ends)
+        return convert(levels, signature, quantize, ranged.images, layers, spare_ends)
 
     attempts = [partial(attempt, spare_ends) for spare_ends in ((False, True) if _whole(quantize) else (False,))]
-    data, found = within(attempts, _opened, levels, signature, sample, max_drop, _way_out(quantize))
+    judged = None if quantize in TOLERANCE else ranged
+    gate = Gate(levels, signature, sample, max_drop, judged, min_agreement, _ways_out(quantize))
+    data, found = gate.passed(attempts, _opened)
     told = replace(signature, rounds=signature.rounds or quantize == "int8")
     data = describe(data, model, told, labels=names, author=author, licence=licence)
     Path(path).write_bytes(data)
@@ -102,10 +109,9 @@ def _check(signature: Signature, quantize: str | None, max_drop: float) -> None:
         )
 
 
-def _way_out(quantize: str | None) -> str:
+def _ways_out(quantize: str | None) -> tuple[str, ...]:
     """What to do about a file that lost too much."""
     if quantize is None:
-        return "Raise max_drop."
-    milder = QUANTIZE[QUANTIZE.index(quantize) - 1]
-    more = ", give more calibration images" if quantize in CALIBRATED else ""
-    return f"Use the milder quantize={milder!r}{more} or raise max_drop."
+        return ()
+    more = ("give more calibration images",) if quantize in CALIBRATED else ()
+    return f"use the milder quantize={QUANTIZE[QUANTIZE.index(quantize) - 1]!r}", *more

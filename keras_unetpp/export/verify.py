@@ -6,7 +6,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any
@@ -17,12 +17,11 @@ import numpy as np
 from keras_unetpp.artefacts import open_file, size_of
 from keras_unetpp.artefacts.signature import Signature, probabilities_of
 from keras_unetpp.errors import InputError
-from keras_unetpp.export.accuracy import Accuracy
+from keras_unetpp.export.accuracy import LET_PASS, Accuracy, disagreement, masks_of
 from keras_unetpp.export.rebuild import float32
-from keras_unetpp.export.samples import fitted
+from keras_unetpp.export.samples import Calibration, batches
 from keras_unetpp.graph.heads import select
 from keras_unetpp.inference import Predictor
-from keras_unetpp.pixels import unit
 from keras_unetpp.tables import mega, score, table
 
 FORMATS = {"saved_model": "saved_model", "tflite": "tflite", "onnx": "onnx"}
@@ -109,7 +108,8 @@ def module_of(format: str) -> ModuleType:
 
 
 def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signature: Signature,
-           images: Iterable[Any] | None = None, tolerance: float | None = None) -> Report:  # fmt: skip
+           images: Iterable[Any] | None = None, tolerance: float | None = None,
+           min_agreement: float = 0.0) -> Report:  # fmt: skip
     """Run a file in its own runtime and compare every level with the model, on random and on given images.
 
     The model runs in float32, through `segment`; mixed precision aside, nothing of what made the file takes part.
@@ -122,9 +122,11 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
         images: more images, (height, width, channels) or paths, as `segment` takes them; where the sides of the file
             are fixed, they are cropped around the centre or padded by reflection.
         tolerance: largest difference of probabilities allowed; default that of the format, `math.inf` for any.
+        min_agreement: mean IoU, 0..1, that the masks must have with the model's on the given images; 0: any.
 
     Raises:
-        InputError: a level is missing, has another shape, or differs by more than the tolerance; the text says where.
+        InputError: a level is missing, has another shape, or differs by more than the tolerance, the text says where;
+            or its masks are not the model's.
     """
     if tolerance is None:
         own = module_of(format).TOLERANCE
@@ -132,9 +134,10 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
     base = float32(model)
     levels = {name: Predictor(select(base, level), memory=_MEMORY)
               for name, level in zip(signature.names, signature.levels, strict=True)}  # fmt: skip
-    samples = list(_samples(signature, levels[signature.default], images))
+    made, (given, odd) = _noise(signature, levels[signature.default]), _given(signature, images)
+    samples = made + given
     expected = {name: [_one(predictor(image)) for image in samples] for name, predictor in levels.items()}
-    runners = open_file(path, format, THREADS).functions
+    runners = open_file(path, format, THREADS, inside=True).functions
     rows = []
     for name in [*signature.names, *(name for name in runners if name == BYTES)]:
         if name not in runners:
@@ -145,6 +148,11 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
     if bad:
         faults = "; ".join(f"{row.name} by {row.difference:.3g} at {row.where}" for row in bad)
         raise InputError(f"The file differs from the Keras model by more than the tolerance {tolerance:g}: {faults}.")
+    if given and min_agreement:
+        masks = {name: masks_of(runners[name], [image[None] for image in given], signature) for name in levels}
+        own = {name: list(map(one.mask, expected[name][len(made) :])) for name, one in levels.items()}
+        if faults := disagreement(masks, own, min_agreement, odd):
+            raise InputError(f"{faults} {LET_PASS.capitalize()}.")
     sides = tuple(tuple(image.shape[:-1]) for image in samples)
     limit = None if math.isinf(tolerance) else tolerance
     return describe(path, format, signature, images=sides, tolerance=limit, rows=tuple(rows))
@@ -155,20 +163,24 @@ def describe(path: str | os.PathLike[str], format: str, signature: Signature, **
     return Report(os.fspath(path), format, size_of(path), signature.input, signature.output, signature.sides, **results)
 
 
-def _samples(signature: Signature, predictor: Predictor, given: Iterable[Any] | None) -> Iterator[np.ndarray]:
-    """Images as the file takes them, float32: noise, noise in large patches, and the given ones."""
-    rng, step = np.random.default_rng(0), predictor.divisor
+def _noise(signature: Signature, predictor: Predictor) -> list[np.ndarray]:
+    """Images as the file takes them, float32: noise, and noise in large patches."""
+    rng, step, found = np.random.default_rng(0), predictor.divisor, []
     for free, patch in ((4 * step, 1), (2 * step + 5, 8)):
         # Sides that are no multiple, all different, where the file takes them.
         sides = [side or free + (patch > 1) * 3 * axis for axis, side in enumerate(signature.sides)]
         coarse = rng.integers(0, 256, [*(-(-side // patch) for side in sides), signature.channels])
         for axis in range(len(sides)):
             coarse = coarse.repeat(patch, axis)
-        yield coarse[tuple(map(slice, sides))].astype(np.float32)
-    for image in () if given is None else given:
-        pixels = predictor.read(image)
-        pixels = fitted(pixels.astype(np.float32) * unit(pixels.dtype), signature.sides)
-        yield pixels if signature.input == "float32" else np.clip(np.rint(pixels), 0, 255)
+        found.append(coarse[tuple(map(slice, sides))].astype(np.float32))
+    return found
+
+
+def _given(signature: Signature, images: Iterable[Any] | None) -> Calibration:
+    """The user's images, likewise."""
+    own, odd = batches(() if images is None else images, signature, "Images to compare on")
+    exact = signature.input == "float32"
+    return Calibration([image[0] if exact else np.clip(np.rint(image[0]), 0, 255) for image in own], odd)
 
 
 def _one(outputs: dict[str, np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 from keras_unetpp.errors import InputError
 from keras_unetpp.files.locks import hold
 from keras_unetpp.files.record import facts_of
-from keras_unetpp.files.writing import recorded, remove_empty
+from keras_unetpp.files.writing import naming, recorded, remove_empty
 
 
 class FolderLock:
@@ -33,7 +33,8 @@ class FolderLock:
 
     def __enter__(self) -> "FolderLock":
         self._new = not self.folder.exists()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with naming(self.folder, Path(os.path.realpath(self.folder))):
+            self.folder.mkdir(parents=True, exist_ok=True)
         with suppress(PermissionError):  # Windows opens no folders
             self._descriptor = os.open(self.folder, os.O_RDONLY)
         try:

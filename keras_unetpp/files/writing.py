@@ -43,12 +43,12 @@ def replacing(path: FilePath, overwrite: bool = False) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))
     if not _workshops.isdisjoint(target.parents):
-        with _naming(path, target):
+        with naming(path, target):
             target.parent.mkdir(parents=True, exist_ok=True)
             yield target
         return
     temporary = target.with_name(temporary_name(target))
-    with _naming(path, target):
+    with naming(path, target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with recorded(target.parent) as record:
             check_one(Path(path), target, overwrite, record.facts)
@@ -91,7 +91,7 @@ def replacing_folder(path: FilePath, names: Iterable[str] = (), overwrite: bool 
     """
     target = Path(os.path.realpath(path))
     names = set(names)
-    with _naming(path, target), _workshop(target) as work:
+    with naming(path, target), _workshop(target) as work:
         fresh = work / target.name
         yield fresh
         if not fresh.is_dir():
@@ -123,7 +123,7 @@ def fetching(path: FilePath) -> Iterator[Path]:
         OSError: the disk is full, read-only or the like; the text names `path`.
     """
     target = Path(os.path.realpath(path))
-    with _naming(path, target), _workshop(target) as work:
+    with naming(path, target), _workshop(target) as work:
         yield work
         fresh = work / target.name
         flush(fresh)
@@ -156,7 +156,7 @@ def make_ready(path: FilePath) -> None:
     """
     folder = Path(os.path.realpath(path)).parent
     probe = folder / temporary_name(folder / "probe")
-    with _naming(path, probe):
+    with naming(path, probe):
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
         with recorded(folder) as record:
@@ -268,7 +268,7 @@ def _bring_back(before: Path, target: Path) -> None:
 
 
 @contextmanager
-def _naming(path: FilePath, target: Path) -> Iterator[None]:
+def naming(path: FilePath, target: Path) -> Iterator[None]:
     """Let errors of the system name the file that was to be written, unless they are about another one."""
     try:
         yield

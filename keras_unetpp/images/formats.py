@@ -21,26 +21,34 @@ JPEG = (".jpg", ".jpeg")
 
 @dataclass(frozen=True)
 class Format:
-    """A format: the extensions of its files, and each of `starts`, the (offset, bytes) that are all found in it."""
+    """A format of files.
+
+    Attributes:
+        name: as people call it.
+        extensions: of its files.
+        starts: for each way to begin, the (offset, bytes) that are all found there.
+        named: a file of another name is not read; so a decoder that few need is reached only by a name that says so.
+    """
 
     name: str
     extensions: tuple[str, ...]
     starts: tuple[tuple[tuple[int, bytes], ...], ...]
+    named: bool = False
 
     def found_in(self, start: bytes) -> bool:
         """Whether the first bytes of a file are those of the format."""
         return any(all(start[at:].startswith(text) for at, text in parts) for parts in self.starts)
 
 
-def _row(name: str, extensions: tuple[str, ...], *starts: bytes) -> Format:
-    return Format(name, extensions, tuple(((0, start),) for start in starts))
+def _row(name: str, extensions: tuple[str, ...], *starts: bytes, named: bool = False) -> Format:
+    return Format(name, extensions, tuple(((0, start),) for start in starts), named)
 
 
 FORMATS = (
     _row("PNG", (".png",), b"\x89PNG\r\n\x1a\n"),
     _row("JPEG", JPEG, b"\xff\xd8\xff"),
-    _row("BMP", (".bmp",), b"BM"),
-    Format("WebP", (".webp",), (((0, b"RIFF"), (8, b"WEBP")),)),
+    _row("BMP", (".bmp",), b"BM", named=True),
+    Format("WebP", (".webp",), (((0, b"RIFF"), (8, b"WEBP")),), named=True),
     _row("TIFF", (".tif", ".tiff"), b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 )
 EXTENSIONS = tuple(extension for row in FORMATS for extension in row.extensions)
@@ -94,6 +102,11 @@ def opened(path: FilePath) -> Iterator[tuple[BinaryIO, str]]:
 def _recognised(start: bytes, path: FilePath) -> str:
     for row in FORMATS:
         if row.found_in(start):
+            if row.named and Path(os.fsdecode(path)).suffix.lower() not in row.extensions:
+                raise InputError(
+                    f"cannot read {path}: it holds a {row.name} picture under another name; rename it to "
+                    f"{row.extensions[0]}"
+                )
             return row.name
     other = next((row.name for row in _REFUSED if row.found_in(start)), "none of them")
     found = other if start else "empty"

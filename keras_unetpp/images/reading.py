@@ -20,7 +20,8 @@ def read_image(path: FilePath, channels: int | None = None, ndim: int = 2, *,
     RGB, the orientation that EXIF or TIFF tell is applied, and pixels that a TIFF names as nodata (GDAL) are taken as
     the mean of the others, which an `InputWarning` tells.
 
-    The content decides on the format, whatever the name, and nothing but the one file is read.
+    The content decides on the format, whatever the name, but for BMP and WebP, which must be named so. Nothing but the
+    one file is read.
 
     Args:
         path: PNG, JPEG, BMP, WebP or TIFF file.

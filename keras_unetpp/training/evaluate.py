@@ -81,7 +81,8 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_ind
                     f"The model gives probabilities that are not finite, at head {head} for image {case.name}. Its"
                     " weights are most likely broken: train it again with a lower learning_rate, or load others."
                 )
-            iou, dice = overlap(case.target, predictor.mask(probabilities), predictor.classes, ignore_index)
+            mask = predictor.mask(probabilities)
+            iou, dice = overlap(case.target, mask, predictor.classes, ignore_index, predictor.exclusive)
             scores.append(Score(case.name, case.kind, head, iou, dice))
     if ranges is None:
         own.tell()
@@ -119,7 +120,8 @@ def mean(scores: Iterable[Score], head: str | None = None, kind: str | None = No
     return Mean(count, sum(score.iou for score in chosen) / count, sum(score.dice for score in chosen) / count)
 
 
-def overlap(target: np.ndarray, mask: np.ndarray, classes: int, ignore_index: int | None = None) -> tuple[float, float]:
+def overlap(target: np.ndarray, mask: np.ndarray, classes: int, ignore_index: int | None = None,
+            exclusive: bool = True) -> tuple[float, float]:  # fmt: skip
     """IoU and Dice of a mask with its target, by the rule of `evaluate`.
 
     Args:
@@ -127,11 +129,12 @@ def overlap(target: np.ndarray, mask: np.ndarray, classes: int, ignore_index: in
         mask: of the same sides, as `Predictor.mask` gives it.
         classes: of both.
         ignore_index: value of `target` that marks pixels to leave out.
+        exclusive: a pixel is of one class only, so that the mask holds ids and not a channel for each class.
 
     Raises:
         InputError: they differ in size.
     """
-    sides = mask.shape[:-1] if mask.ndim > target.ndim else mask.shape
+    sides = mask.shape if exclusive or classes == 1 else mask.shape[:-1]
     if sides != target.shape[: len(sides)]:
         raise InputError(
             f"A mask must have the size of its image. Received: {target.shape} for an image of {sides} pixels."

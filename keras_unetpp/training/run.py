@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import math
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import keras
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.files import adopt, check_free, is_placed, make_ready, replacing, write_text
+from keras_unetpp.files import adopt, check_free, discard, is_placed, knows, make_ready, replacing, write_text
 from keras_unetpp.graph.heads import standardization
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.recipe import Recipe
@@ -31,6 +32,9 @@ from keras_unetpp.training.record import Record, check_same
 Row = dict[str, float]
 
 DESCRIBED, LOG, BEST, LAST = NAMES = ("run.json", "log.csv", "best.keras", "last.keras")
+
+_LEFT = re.compile(r"\.(run|log|best|last)\.[0-9a-f]{8}\.(json|csv|keras)")
+"""Temporary files of version 0.1.0."""
 
 EPOCH = "epoch"
 """What `last.keras` holds besides the model and the log: after which epoch it was saved."""
@@ -93,10 +97,18 @@ class Run:
                         " with the same settings, or choose another folder."
                     )
         anew = check_same(self.folder, before.get("data"), data, data_changed)
-        adopt(self.folder, NAMES)  # a run of version 0.1.0
+        if not knows(self.folder, NAMES):
+            self._take_over()
         adopt(self.folder, [DESCRIBED], anew=True)
         if anew:
             write_text(self.described, json.dumps({**before, "data": data}, indent=2) + "\n")
+
+    def _take_over(self) -> None:
+        """Make a run of version 0.1.0 our own, and remove what it left when it was killed."""
+        left = [path.name for path in self.folder.iterdir() if _LEFT.fullmatch(path.name)]
+        adopt(self.folder, (*NAMES, *left))
+        for name in left:
+            discard(self.folder / name)
 
     def _check_free(self) -> None:
         """See to it that a new run replaces nothing but what a run left that was killed in its first epoch."""

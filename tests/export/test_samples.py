@@ -25,7 +25,8 @@ def test_cropped_around_the_centre_padded_by_reflection_and_open_sides_as_they_a
 
 def test_images_and_masks_of_any_size():
     own = Signature((1,), (None, None), "float32", "probabilities", 1, 1, "sigmoid")
-    (batch,) = batches([np.full((5, 6), 257, np.uint16)], own)
+    (batch,), odd = batches([np.full((5, 6), 257, np.uint16)], own, "Images")
+    assert not odd
     assert (batch.shape, batch.dtype, batch.max()) == ((1, 5, 6, 1), np.float32, 1.0)
     ((image, mask),) = pairs([np.zeros((5, 6))], [np.ones((5, 6, 1), np.uint8)], own)
     assert (image.shape, mask.shape) == ((1, 5, 6, 1), (1, 5, 6))

@@ -110,6 +110,26 @@ numpy.save("out.npy", outputs["probabilities"])
     np.testing.assert_allclose(np.load(where / "out.npy")[0], expected, atol=1e-4)
 
 
+def test_a_turned_photograph_gives_what_segment_gives(folder, model, image, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth = Image.fromarray(image).resize((90, 63))
+    for number, options in enumerate(({"quality": 95, "exif": exif}, {"quality": 40, "progressive": True})):
+        smooth.save(tmp_path / f"{number}.jpg", **options)
+    code = """
+import numpy, pathlib, tensorflow as tf
+run = tf.saved_model.load(sys.argv[1]).signatures["image_bytes"]
+outputs = run(image=tf.constant([pathlib.Path(f"{number}.jpg").read_bytes() for number in range(2)]))
+numpy.savez("out.npz", probabilities=outputs["probabilities"], sides=outputs["sides"])
+"""
+    python(code, folder, cwd=tmp_path)
+    out = np.load(tmp_path / "out.npz")
+    assert out["sides"].tolist() == [[90, 63], [63, 90]]
+    for number, (height, width) in enumerate(out["sides"]):
+        got = out["probabilities"][number, :height, :width]
+        np.testing.assert_allclose(got, segment(model, tmp_path / f"{number}.jpg"), atol=1e-4)
+
+
 @pytest.fixture
 def without_keras(tmp_path):
     """Environment variables of a process in which `import keras` fails, whoever does it."""

@@ -34,7 +34,11 @@ def test_nothing_stays_behind(tmp_path):
     for _ in range(2):
         with FolderLock(tmp_path / "run", "training"):
             pass
-        assert os.listdir(tmp_path / "run") == []
+        assert os.listdir(tmp_path) == []
+    (tmp_path / "run").mkdir()
+    with FolderLock(tmp_path / "run", "training"):
+        pass
+    assert os.listdir(tmp_path / "run") == []
 
 
 def test_the_same_process_cannot_hold_it_twice(tmp_path):

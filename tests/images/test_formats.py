@@ -70,6 +70,19 @@ def test_no_other_decoder_of_pillow_is_reached(tmp_path):
             read_image(path)
 
 
+@pytest.mark.parametrize("name", ["a.bmp", "a.webp"])
+def test_bmp_and_webp_must_be_named_so(tmp_path, name):
+    path = save(tmp_path / name, RGB, **({"lossless": True} if name == "a.webp" else {}))
+    np.testing.assert_array_equal(read_image(path), RGB)
+    np.testing.assert_array_equal(read_image(path.rename(tmp_path / name.upper())), RGB)
+    other = (tmp_path / name.upper()).rename(tmp_path / "b.png")
+    for read in (read_image, read_mask, image_size):
+        with pytest.raises(
+            InputError, match=rf"b\.png: it holds a \w+ picture under another name; rename it to {name[1:]}$"
+        ):
+            read(other)
+
+
 def test_postscript_starts_no_program(tmp_path):
     (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     (tmp_path / "gs").chmod(0o755)
@@ -204,6 +217,7 @@ def test_pillows_own_limit_neither_binds_nor_is_changed(tmp_path, monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
+@pytest.mark.slow
 def test_a_png_of_196_million_pixels_is_read(tmp_path):
     array = np.zeros((14000, 14000), np.uint8)
     array[-1, -1] = 9

@@ -193,7 +193,7 @@ def test_labels(tmp_path):
         load(sample, labels="classes", classes=4)
     with pytest.raises(InputError, match=r"^label ids must lie in 0\.\.1 for 1 class\(es\); .*holds 2"):
         load(sample, labels="classes", classes=1, ignore_index=255)
-    with pytest.raises(InputError, match=r"^labels must be one of foreground, classes, got 'instances'$"):
+    with pytest.raises(InputError, match=r"^labels must be one of auto, foreground, classes. Received: 'instances'.$"):
         load(sample, labels="instances")
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
@@ -147,7 +148,7 @@ def test_settings_that_cannot_work_are_told_before_anything_is_written(disk_fold
 
 def test_a_folder_that_cannot_be_written_is_told_before_training(disk_folder, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match=r"run\.json"):
+    with pytest.raises(OSError, match=r"cannot write .*file/run: Not a directory$"):
         fit(tiny(), disk_folder, tmp_path / "file" / "run", epochs=1, **TINY)
 
 
@@ -200,3 +201,45 @@ def test_a_run_may_stop_early_and_go_on_with_the_same_schedule(disk_folder, tmp_
     second = fit(tiny(depth=1), disk_folder, tmp_path / "run", until=9, **settings)
     assert [row["epoch"] for row in second] == [1, 2, 3]
     assert second[-1]["loss"] == pytest.approx(straight[-1]["loss"], rel=2e-3)
+
+
+def test_labels_follow_from_the_network_and_are_written_down(tmp_path):
+    folder = tmp_path / "data"
+    rng = np.random.default_rng(0)
+    for kind, shape in (("images", (32, 32, 3)), ("masks", (32, 32))):
+        (folder / kind).mkdir(parents=True)
+        for number in range(4):
+            Image.fromarray(rng.integers(0, 3, shape, dtype=np.uint8)).save(folder / kind / f"{number}.png")
+    fields = {"epochs": 1, "crop": 16, "batch_size": 2, "progress": False, "class_weights": (1, 2, 3)}
+    fit(build((None, None, 3), classes=3, width=2, depth=1), folder, tmp_path / "run", **fields)
+    written = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
+    assert (written["labels"], written["class_weights"]) == ("classes", [1, 2, 3])
+    fit(build((None, None, 3), classes=3, width=2, depth=1), folder, tmp_path / "run", labels="classes", **fields)
+    with pytest.raises(InputError, match=r"^class_weights must hold 2 weights for a prediction of 1 channel"):
+        fit(build((None, None, 3), width=2, depth=1), folder, tmp_path / "other", **fields)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_of_one_class_from_before_labels_followed_goes_on(disk_folder, tmp_path):
+    fields = {"epochs": 1, "crop": 16, "batch_size": 2, "progress": False}
+    rows = fit(build((None, None, 3), width=2, depth=1), disk_folder, tmp_path / "run", **fields)
+    path = tmp_path / "run" / "run.json"
+    written = json.loads(path.read_text())
+    assert written["recipe"]["labels"] == "foreground"
+    del written["recipe"]["class_weights"]  # as version 0.1.0 wrote it
+    path.write_text(json.dumps(written))
+    assert fit(build((None, None, 3), width=2, depth=1), disk_folder, tmp_path / "run", **fields) == rows
+
+
+@pytest.mark.parametrize("weights", [(), (1, -1), (0, 0), (1, float("nan")), 2, "12", (True, 1)])
+def test_class_weights_of_a_recipe(weights):
+    with pytest.raises(InputError, match=r"^Recipe.class_weights must be numbers of at least 0, one a class, and"):
+        Recipe(class_weights=weights)
+
+
+def test_a_recipe_takes_any_number_to_leave_out_and_comes_back_from_json():
+    recipe = Recipe(ignore_index=-1, class_weights=[1, 2])
+    assert recipe.class_weights == (1.0, 2.0)
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert recipe.for_classes(1).labels == "foreground"
+    assert Recipe(labels="foreground").for_classes(3).labels == "foreground"

@@ -218,8 +218,8 @@ def test_a_compiled_model_is_saved_and_loads_without_custom_objects(tmp_path):
         (
             lambda: metrics.IoU().update_state(HAND_Y, HAND_P, sample_weight=np.ones((2, 2))),
             "sample_weight must hold one weight per image, (batch,) or (batch, 1), or per pixel, (batch, *sides) or "
-            "(batch, *sides, 1), with the sides of the prediction (2, 2, 2, 1); received (2, 2). For weights of classes"
-            " pass class_weights to the loss.",
+            "(batch, *sides, 1), with the sides of the prediction (2, 2, 2, 1); received (2, 2). For weights of "
+            "classes pass class_weights to the loss.",
         ),
         (
             lambda: metrics.iou(np.zeros((2, 2)), np.full((2, 2), np.nan)),

@@ -124,7 +124,7 @@ def _fetch(get: Callable[..., str], fname: str, origin: str, file_hash: str | No
     So two that want the same file both have it. A file in the cache of another hash, which Keras itself would load once
     more, is replaced.
     """
-    path = Path(cache_dir or keras.config.keras_home(), cache_subdir, fname)
+    path = Path(cache_dir or _keras_home(), cache_subdir, fname)
     digest = _digest(path, file_hash) if path.is_file() else ""
     if digest == file_hash:
         return path
@@ -140,6 +140,12 @@ def _fetch(get: Callable[..., str], fname: str, origin: str, file_hash: str | No
                 f" Try again. {_WAYS_OUT}."
             )
     return path
+
+
+def _keras_home() -> str:
+    from keras.src.backend import config
+
+    return str(config.keras_home())
 
 
 def _digest(path: Path, like: str | None) -> str | None:

@@ -1,0 +1,106 @@
+"""Whole images scored, their masks in any layout."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.graph.build import build
+from keras_unetpp.pruning import levels
+from keras_unetpp.training.evaluate import evaluate, mean, overlap
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (3, 8, 8, 1), dtype=np.uint8)
+MASKS = (RNG.random((3, 8, 8)) > 0.5).astype(np.uint8)
+
+
+def network(classes=1, **fields):
+    keras.utils.set_random_seed(1)
+    return build((None, None, 1), classes=classes, width=2, depth=1, norm="none", **fields)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {classes: network(classes) for classes in (1, 2)}
+
+
+def score(model, masks, **options):
+    return mean(evaluate(model, (IMAGES, masks), **options)).iou
+
+
+def test_layouts_score_alike(models):
+    one_hot = (MASKS[..., None] == np.arange(2)).astype(np.uint8)
+    own = score(models[2], MASKS)
+    for masks in (MASKS[..., None], MASKS > 0, MASKS.astype("float32"), one_hot, one_hot > 0, list(one_hot)):
+        assert score(models[2], masks) == own
+    for masks in (MASKS * 255, MASKS[..., None] > 0, MASKS.astype(np.uint16) * np.arange(300, 308, dtype=np.uint16)):
+        assert score(models[1], masks) == score(models[1], MASKS)
+
+
+def test_overlapping_classes_have_a_mask_each():
+    model = network(2, head_activation="sigmoid")
+    channels = np.stack([MASKS, MASKS], -1)
+    assert score(model, channels) == score(model, MASKS)  # channel 1 is class 1, class 0 does not count
+
+
+def test_images_of_different_sizes(models):
+    images, masks = [IMAGES[0], IMAGES[1][:6]], [MASKS[0], MASKS[1][:6, :, None]]
+    found = evaluate(models[1], (images, masks))
+    assert [one.name for one in found] == ["0", "1"]
+    with pytest.raises(InputError, match=r"^A mask must have the size of its image. Received: \(8, 8\) for an"):
+        evaluate(models[1], (images, list(MASKS[:2])))
+
+
+def test_pixels_to_leave_out(models):
+    marked = MASKS.astype(int)
+    marked[:, :4] = -1
+    for model in models.values():
+        halves = mean(evaluate(model, (IMAGES, MASKS))).iou, score(model, marked, ignore_index=-1)
+        assert halves[0] != halves[1]
+    with pytest.raises(InputError, match=r"Received: -1, 0, 1 \(int64\). Pass ignore_index=-1"):
+        score(models[1], marked)
+
+
+@pytest.mark.parametrize(
+    ("classes", "masks", "text"),
+    [
+        (2, MASKS * 255, "Mask 0 must hold class ids 0..1 for 2 classes. Received: 0, 255 (uint8)."),
+        (2, MASKS + 1, "Mask 0 must hold class ids 0..1 for 2 classes. Received: 1, 2 (uint8). Ids count from 0"),
+        (1, MASKS * 2.0 - 1, "Mask 0 must hold ids of foreground, 0 and above, for one class."),
+        (1, MASKS * 0.5, "Mask 0 must hold ids of foreground"),
+        (1, MASKS[:2], "Data must be (images, masks), as many masks as images. Received: 3 and 2."),
+    ],
+)
+def test_masks_that_mean_nothing(models, classes, masks, text):
+    for call in (score, lambda model, masks: levels(model, (IMAGES, masks), repeat=0)):
+        with pytest.raises(InputError) as caught:
+            call(models[classes], masks)
+        assert str(caught.value).startswith(text)
+
+
+def test_masks_without_background_are_told(models):
+    with pytest.warns(InputWarning, match=r"^All pixels of all 3 masks are foreground"):
+        score(models[1], MASKS + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InputWarning)
+        score(models[1], MASKS)
+
+
+def test_a_class_that_does_not_occur_is_left_out():
+    target, background = np.zeros((4, 4), np.int32), np.zeros((4, 4), np.uint8)
+    target[:2] = 7
+    assert overlap(target, background, 21) == (0.0, 0.0)
+    assert overlap(target, target.astype(np.uint8), 21) == (1.0, 1.0)
+    assert overlap(background, background, 21) == overlap(background, background, 1) == (1.0, 1.0)
+    partly = np.where(np.arange(4)[:, None] < 1, 7, np.where(np.arange(4)[:, None] < 2, 3, 0)) + target * 0
+    iou, dice = overlap(target, partly, 21)  # class 7: one row of two; class 3: found where none is
+    assert (iou, dice) == pytest.approx(((1 / 2 + 0) / 2, (2 / 3 + 0) / 2))
+
+
+def test_weights_that_are_not_finite_give_no_score():
+    model = network()
+    model.weights[-1].assign(model.weights[-1] * np.nan)
+    with pytest.raises(InputError, match=r"^The model gives probabilities that are not finite, at head L1 for image 0"):
+        score(model, MASKS * 0)
