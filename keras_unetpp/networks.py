@@ -17,10 +17,11 @@ from keras_unetpp.graph.heads import divisor, head_activation, heads, select, st
 from keras_unetpp.graph.memory import bytes_per_pixel
 from keras_unetpp.graph.settings import Settings
 from keras_unetpp.graph.views import whole_views
+from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.plan import NORMALIZATION, Level
 
 Segmenter: TypeAlias = keras.Model | Artefact | str | os.PathLike[str]
-"""A model, an exported file, or the path of one."""
+"""A model, an exported file, or the path of one: of the file of a model or of a run's folder, too."""
 
 _MOST_FILES = 2
 """Files that are kept open for the next call that names their paths."""
@@ -132,9 +133,12 @@ def _opened(model: Segmenter) -> keras.Model | Artefact:
     stats = [os.stat(part) for part in parts if os.path.exists(part)]
     # A forked process must not talk to the runtimes of its parent.
     state = (os.getpid(), *((one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in stats))
-    own: dict[str, tuple[object, Artefact]] = _of_paths.__dict__
+    own: dict[str, tuple[object, keras.Model | Artefact]] = _of_paths.__dict__
     before = own.pop(path, None)
-    file = before[1] if before and before[0] == state else Artefact(model)
+    if before and before[0] == state:
+        file = before[1]
+    else:
+        file = load_model(model) if is_saved_model(model) else Artefact(model)
     own[path] = state, file
     if len(own) > _MOST_FILES:
         del own[next(iter(own))]

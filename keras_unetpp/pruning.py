@@ -15,7 +15,9 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.heads import select
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.networks import network
 from keras_unetpp.pixels import Ranges
+from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.levels import DEFAULT_SIDE, LevelTable, cheapest, check_max_drop, default_size, level_costs
 from keras_unetpp.spec.plan import MEAN, Level
@@ -99,11 +101,19 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
         `LevelTable`, rows L1..Ld and, with several heads, `mean`; of a file, `FileLevels`. Scores are at threshold
         0.5, means over images at native size; how a file of fixed sides takes these, see `segment`.
     """
-    if isinstance(model, (str, os.PathLike, Artefact)):
-        file = model if isinstance(model, Artefact) else Artefact(model)
-        return _of_file(file, data, size, repeat, progress, options)
     if isinstance(model, Spec):
         return level_costs(model, size)
+    if isinstance(model, (str, os.PathLike)):
+        model = load_model(model) if is_saved_model(model) else Artefact(model)
+    if isinstance(model, Artefact):
+        runs = {name: model.at(name) for name in model.names}
+        sides, channels = model.signature.sides, model.signature.channels
+        return _scored(model, str(model), runs, sides, channels, data, size, repeat, progress, options)
+    if not hasattr(model, "spec"):  # one that was cut out, of stock layers, and saved
+        ready = network(model)
+        runs = {name: compiled(select(model, None)) for name in ready.names}
+        about = f"{model.name}: {model.count_params():,} parameters"
+        return _scored(model, about, runs, ready.sides, ready.channels, data, size, repeat, progress, options)
     sides = size or default_size(model.spec)
     rows = level_costs(model.spec, sides)
     timed = {row.level: compiled(select(model, row.level)) for row in rows} if repeat else {}
@@ -138,19 +148,19 @@ def choose(model: UNetPP, data: Data, max_drop: float = 0.005, **options: Any) -
     return cheapest(rows, max_drop)
 
 
-def _of_file(file: Artefact, data: Data | None, size: Any, repeat: int, progress: bool,
-             options: dict[str, Any]) -> FileLevels:  # fmt: skip
-    own = file.signature.sides
+def _scored(model: Any, about: str, runs: Mapping[str, Callable[[np.ndarray], Any]], own: tuple[int | None, ...],
+            channels: int, data: Data | None, size: Any, repeat: int, progress: bool,
+            options: dict[str, Any]) -> FileLevels:  # fmt: skip
+    """The levels of what tells no Spec, and so no costs."""
     sides = tuple(size or (None,) * len(own))
     if len(sides) != len(own) or any(None not in pair and pair[0] != pair[1] for pair in zip(sides, own, strict=True)):
-        raise InputError(f"{file.path} takes images of {own} pixels (None: any). Received: size={size}.")
+        raise InputError(f"{about.partition(': ')[0]} takes images of {own} pixels (None: any). Received: size={size}.")
     shape = [asked or side or DEFAULT_SIDE for asked, side in zip(sides, own, strict=True)]
-    timed = {name: file.at(name) for name in file.names} if repeat else {}
-    times = latencies(timed, (*shape, file.signature.channels), repeat)
-    scores = [] if data is None else evaluate(file, data, progress=progress, **options)
-    means = {name: mean(scores, name) for name in file.names} if scores else {}
-    rows = [FileRow(name, times.get(name), *(means[name][1:] if means else ())) for name in file.names]
-    return FileLevels(str(file), tuple(rows))
+    times = latencies(runs, (*shape, channels), repeat) if repeat else {}
+    scores = [] if data is None else evaluate(model, data, progress=progress, **options)
+    means = {name: mean(scores, name) for name in runs} if scores else {}
+    rows = [FileRow(name, times.get(name), *(means[name][1:] if means else ())) for name in runs]
+    return FileLevels(about, tuple(rows))
 
 
 def latencies(runs: Mapping[Any, Callable[[np.ndarray], Any]], shape: tuple[int, ...],

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tifffile import imwrite
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import RECORD
 from keras_unetpp.folders import predict_folder
 from keras_unetpp.graph.build import build
@@ -153,23 +153,39 @@ def fails(exception, text, monkeypatch, *args, **options):
     assert str(error.value) == text
 
 
-def test_an_unreadable_image_is_told_first(model, source, tmp_path, monkeypatch):
-    (source / "z.png").write_bytes(b"no image")
-    out = tmp_path / "out"
-    text = f"cannot read {source}/z.png: cannot identify image file '{source}/z.png'"
-    fails(InputError, text, monkeypatch, model, source, out)
-    assert not out.exists()
-
-
-def test_an_image_that_turns_out_broken_is_named(model, source, tmp_path):
-    whole = (source / "c.tif").read_bytes()
+def test_bad_images_stop_no_other_and_are_named(model, source, tmp_path):
+    """One whose header is none, one cut off behind its header."""
+    (source / "b2.png").write_bytes(b"no image")
     write_png(source / "z.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     data = (source / "z.png").read_bytes()
     (source / "z.png").write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match=f"cannot read {source}/z.png: "):
-        predict_folder(model, source, tmp_path / "out")
-    assert whole == (source / "c.tif").read_bytes()
-    assert len(names(tmp_path / "out")) == 6
+    with pytest.warns(InputWarning, match=f"2 of 5 images could not be segmented; the first: .*{source}/b2.png"):
+        written = predict_folder(model, source, tmp_path / "out")
+    assert {path.name: reason.split(":")[0] for path, reason in written.failed.items()} == {
+        "b2.png": f"cannot read {source}/b2.png",
+        "z.png": f"cannot read {source}/z.png",
+    }
+    assert len(written) == len(names(tmp_path / "out")) - 1 == 6
+
+
+def test_an_image_of_other_channels_stops_no_other(model, source, tmp_path):
+    imwrite(source / "five.tif", np.zeros((5, 16, 16), np.uint8), photometric="minisblack", planarconfig="separate")
+    with pytest.warns(InputWarning, match="1 of 4 images could not be segmented"):
+        written = predict_folder(model, source, tmp_path / "out")
+    assert [path.name for path in written.failed] == ["five.tif"]
+
+
+def test_nothing_but_bad_images_is_an_error(model, source, tmp_path, monkeypatch):
+    for path in list_images(source):
+        path.write_bytes(b"no image")
+    (source / "a.png").write_bytes(b"no image")
+    out = tmp_path / "out"
+    monkeypatch.setattr(Predictor, "__call__", never)
+    with pytest.raises(InputError, match=f"None of 3 images could be segmented: .*{source}/a.png"):
+        predict_folder(model, source, out)
+    with pytest.raises(InputError, match=f"^cannot read {source}/a.png"):
+        predict_folder(model, source / "a.png", out)
+    assert not out.exists()
 
 
 def test_two_images_of_one_name(model, source, tmp_path, monkeypatch):
@@ -197,7 +213,7 @@ def test_sources_that_are_none(model, source, tmp_path, monkeypatch):
     missing, empty, out = tmp_path / "missing", tmp_path / "empty", tmp_path / "out"
     empty.mkdir()
     fails(InputError, f"no such image or folder: {missing}", monkeypatch, model, missing, out)
-    fails(InputError, f"{empty} holds no image; supported are .png, .jpg, .jpeg, .tif, .tiff", monkeypatch, model,
+    fails(InputError, f"{empty} holds no image; supported are .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff", monkeypatch, model,
           empty, out)  # fmt: skip
     text = f"a folder is required to write to; {source}/b.png is a file"
     fails(InputError, text, monkeypatch, model, source / "a.png", source / "b.png")

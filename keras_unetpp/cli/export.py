@@ -33,6 +33,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--calibration", help="folder of ten to hundred images, for the int8 modes")
     group.add_argument("--labelled", metavar="DATA", help="folder of labelled images; its val images are scored")
     value_option(group, "max-drop", float, "IoU or Dice that a level may lose on them (default 0.01)")
+    text = "IoU that masks of an 8-bit file must have with the model's (default 0.8; 0: any)"
+    value_option(group, "min-agreement", float, text)
     group = parser.add_argument_group("of one format")
     group.add_argument("--author", help="TFLite, ONNX: of the model, for the metadata")
     group.add_argument("--licence", help="TFLite, ONNX: of the weights, for the metadata")

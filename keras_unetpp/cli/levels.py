@@ -3,15 +3,21 @@
 import argparse
 from typing import Any
 
-from keras_unetpp.cli.options import MODELS, network_options, opened, scoring_options, spec_of, value_option
+from keras_unetpp.cli.options import (
+    MODELS,
+    folder_options,
+    network_options,
+    opened,
+    scoring_options,
+    spec_of,
+    value_option,
+)
 from keras_unetpp.cli.say import say
 from keras_unetpp.cli.words import SIDES
 from keras_unetpp.errors import InputError
 
 USAGE = ""
 HELP = "what each level costs, and how fast and good it is"
-
-SCORING = ("labels", "ignore_index")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -22,16 +28,18 @@ def options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--data", help="folder of labelled images to score the levels of --model on")
     value_option(group, "repeat", int, "timed runs of each level; 0 times nothing (default 5)", default=5)
     scoring_options(group)
+    folder_options(parser)
     network_options(parser)
 
 
 def run(model: str | None, data: str | None, size: Any, repeat: int, **options: Any) -> None:
     """Print the table."""
+    from keras_unetpp.data_folder import OPTIONS
     from keras_unetpp.spec import level_costs, picture
 
-    scoring = {name: options.pop(name) for name in SCORING if name in options}
+    scoring = {name: options.pop(name) for name in ("labels", "ignore_index", *OPTIONS) if name in options}
     if data is None and scoring:
-        raise InputError(f"levels {' and '.join(f'--{name}' for name in scoring)} needs --data, whose masks it is for.")
+        raise InputError(f"levels {', '.join('--' + name.replace('_', '-') for name in scoring)} needs --data.")
     if model is None:
         if data is not None:
             raise InputError("levels --data needs --model: a network without weights has no score.")

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_unetpp.data_folder import FOLDERS, DataFolder
-from keras_unetpp.errors import InputError
+from keras_unetpp.data_folder import FOLDERS, OPTIONS, DataFolder, data_folder
+from keras_unetpp.errors import InputError, hint
 from keras_unetpp.inference import Predictor
 from keras_unetpp.masks import all_as_ids
 from keras_unetpp.pixels import Ranges
@@ -50,7 +50,7 @@ Data = str | Path | DataFolder | Sequence[Sample] | tuple[Sequence[np.ndarray], 
 
 
 def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_index: int | None = None,
-             progress: bool = False, ranges: Ranges | None = None) -> list[Score]:  # fmt: skip
+             progress: bool = False, ranges: Ranges | None = None, **folder: Any) -> list[Score]:  # fmt: skip
     """Scores of every head of a model on every image.
 
     With several classes, an image's score is the mean over those but class 0. A class that neither the mask nor the
@@ -65,11 +65,16 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_ind
         ignore_index: the value of a mask that marks pixels to leave out.
         progress: show a progress bar.
         ranges: takes in what is odd about the values of the images; without it, an `InputWarning` tells it here.
+        folder: single fields of `DataFolder`, by name, of a folder.
 
     Raises:
         InputError: data that cannot be read, a mask whose layout or values mean nothing, or a model that gives
             probabilities that are not finite.
     """
+    data = data_folder(data, folder)
+    for name in folder:
+        known = ("labels", "ignore_index", *OPTIONS)
+        raise InputError(f"There is no option {name!r} of scoring.{hint(name, known)} Options: {', '.join(known)}.")
     predictor, own = Predictor(model), ranges or Ranges("Images to score")
     items = _items(data, predictor, labels, ignore_index)
     scores = []

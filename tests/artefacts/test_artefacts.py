@@ -175,6 +175,8 @@ def test_what_is_no_exported_file(files, tmp_path):
     with pytest.raises(
         InputError, match=r"folder that holds saved_model\.pb, NAME/VERSION\. Received: .*a\.keras\. Open"
     ):
+        open_file(tmp_path / "a.keras")
+    with pytest.raises(InputError, match=r"a\.keras is not a readable Keras model"):
         segment(tmp_path / "a.keras", np.zeros((8, 8, 3)))
     with pytest.raises(InputError, match=r"folder that holds saved_model\.pb, NAME/VERSION\. Received: .*served\."):
         open_file(files / "served")

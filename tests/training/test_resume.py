@@ -131,7 +131,7 @@ def test_what_killed_runs_left_is_swept_and_nothing_else(tmp_path):
     with pytest.warns(InputWarning, match="does not say with what data"):
         fit(tiny(), folder, run, until=2, **OPTIONS)
     left = {path.name for path in run.iterdir()} - {"tensorboard"}
-    assert left == {*others, "run.json", "log.csv", "last.keras", RECORD}
+    assert left == {*others, "run.json", "log.csv", "last.keras", "best.keras", RECORD}
 
 
 def test_crops_may_have_sides_of_their_own(tmp_path):
