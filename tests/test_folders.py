@@ -213,8 +213,8 @@ def test_sources_that_are_none(model, source, tmp_path, monkeypatch):
     missing, empty, out = tmp_path / "missing", tmp_path / "empty", tmp_path / "out"
     empty.mkdir()
     fails(InputError, f"no such image or folder: {missing}", monkeypatch, model, missing, out)
-    fails(InputError, f"{empty} holds no image; supported are .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff", monkeypatch, model,
-          empty, out)  # fmt: skip
+    text = f"{empty} holds no image; supported are .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff"
+    fails(InputError, text, monkeypatch, model, empty, out)
     text = f"a folder is required to write to; {source}/b.png is a file"
     fails(InputError, text, monkeypatch, model, source / "a.png", source / "b.png")
 
@@ -231,7 +231,7 @@ def test_options_that_do_not_fit(model, source, tmp_path, monkeypatch):
 
 def test_a_folder_below_a_file_cannot_be_made(model, source, monkeypatch):
     out = source / "a.png" / "out"
-    text = f"[Errno {errno.ENOTDIR}] cannot write {out}/c_overlay.png: Not a directory"
+    text = f"[Errno {errno.ENOTDIR}] cannot write {out}/a.png: Not a directory"
     fails(NotADirectoryError, text, monkeypatch, model, source, out)
 
 
@@ -239,7 +239,7 @@ def test_a_folder_below_a_file_cannot_be_made(model, source, monkeypatch):
 def test_a_read_only_folder(model, source, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir(mode=0o555)
-    text = f"[Errno {errno.EACCES}] cannot write {out}/c_overlay.png: Permission denied"
+    text = f"[Errno {errno.EACCES}] cannot write {out}/a.png: Permission denied"
     fails(PermissionError, text, monkeypatch, model, source, out)
 
 
@@ -249,6 +249,6 @@ def test_a_full_disk_is_told_before_any_prediction(model, source, tmp_path, monk
 
     monkeypatch.setattr(Path, "write_bytes", full)
     out = tmp_path / "out"
-    text = f"[Errno {errno.ENOSPC}] cannot write {out}/c_overlay.png: No space left on device"
+    text = f"[Errno {errno.ENOSPC}] cannot write {out}/a.png: No space left on device"
     fails(OSError, text, monkeypatch, model, source, out)
     assert names(out) == []

@@ -144,7 +144,10 @@ def prepare(paths: Iterable[FilePath], overwrite: bool = False) -> None:
     """Find out before any work whether files can be written; see `check_free` and `make_ready`."""
     paths = list(paths)
     check_free(paths, overwrite)
-    for path in {Path(os.path.realpath(path)).parent: path for path in paths}.values():
+    first: dict[Path, FilePath] = {}
+    for path in paths:
+        first.setdefault(Path(os.path.realpath(path)).parent, path)
+    for path in first.values():
         make_ready(path)
 
 

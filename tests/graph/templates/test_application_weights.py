@@ -97,8 +97,10 @@ def test_wrong_hash(folder, served, tmp_path):
 def test_cut_off_where_keras_has_no_hash(folder, served, h5, tmp_path):
     served.append(tmp_path / "cut")
     served[0].write_bytes(h5.read_bytes()[:100_000])
-    text = rf"^{folder}/mobilenet_2_5_224_tf_no_top\.h5, the ImageNet weights of '{NAME}', cannot be read \(.*\); it was removed, so try again\. "
-    with pytest.raises(InputError, match=text + WAYS_OUT):
+    text = (
+        rf"^{folder}/mobilenet_2_5_224_tf_no_top\.h5, the ImageNet weights of '{NAME}', cannot be read \(.*\); it was"
+    )
+    with pytest.raises(InputError, match=text + r" removed, so try again\. " + WAYS_OUT):
         imagenet(NAME)
     assert list(folder.iterdir()) == []
 
