@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_unetpp.artefacts import GRAPH_FILE
 from keras_unetpp.artefacts.saved_model import LABELS_FILE, SIGNATURE_FILE, SPEC_FILE
 from keras_unetpp.export.serving import WARMUP_FILE
-from keras_unetpp.files import check_folder_free, make_ready, prepare, replacing, replacing_folder
+from keras_unetpp.files import check_folder_free, check_text, make_ready, prepare, replacing, replacing_folder
 
 REPORT = "assets.extra/report.json"
 """Where the report lies in a folder; of a file it lies beside, see `report_of`."""
@@ -35,6 +35,7 @@ def check_target(path: Path, folder: bool, overwrite: bool = False, beside: Iter
         InputError: something is in the way that is not ours.
         OSError: it cannot be written; the text names `path`.
     """
+    check_text(path, "an exported file")
     if folder:
         check_folder_free(path, _NAMES, overwrite)
     prepare([*beside] if folder else [path, report_of(path), *beside], overwrite)

@@ -10,7 +10,7 @@
 
 from keras_unetpp.files.checks import check_folder_free, check_free
 from keras_unetpp.files.holder import FolderLock
-from keras_unetpp.files.names import NUMBER, check_length, inside
+from keras_unetpp.files.names import NUMBER, check_length, check_text, inside, is_text
 from keras_unetpp.files.record import RECORD, adopt, is_placed, knows
 from keras_unetpp.files.writing import (
     discard,
@@ -31,10 +31,12 @@ __all__ = [
     "check_folder_free",
     "check_free",
     "check_length",
+    "check_text",
     "discard",
     "fetching",
     "inside",
     "is_placed",
+    "is_text",
     "knows",
     "make_ready",
     "prepare",

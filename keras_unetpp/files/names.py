@@ -68,6 +68,24 @@ def check_length(name: str, what: object) -> None:
         )
 
 
+def is_text(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is UTF-8 from the root on; what is written in C++ opens no other."""
+    try:
+        os.path.realpath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_text(path: str | os.PathLike[str], what: str) -> None:
+    """Raise `InputError` if a path is not UTF-8; `what` is what has to be."""
+    if not is_text(path):
+        raise InputError(
+            f"The path of {what} must be UTF-8, with all folders above it. Received: {os.path.realpath(path)}. Rename"
+            " what is not."
+        )
+
+
 def temporary_name(path: Path, role: str = "") -> str:
     """A hidden name that no other has, for what is to take the place of `path`, and never longer than 64 bytes.
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from keras_unetpp.data_folder import data_folder
 from keras_unetpp.errors import InputError, shown_lines
-from keras_unetpp.files import FolderLock, write_text
+from keras_unetpp.files import FolderLock, check_text, write_text
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
 from keras_unetpp.search.budget import LATENCY, Budget
@@ -85,6 +85,7 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
     require("search", "keras_tuner", "tensorboard")
     _check_numbers(max_trials, max_minutes, repeat, worker_timeout)
     own, root = role(), Path(out)
+    check_text(root, "a search")
     data = data_folder(data, fields)
     wanted = Space(**describe(budget, fields, spec, recipe, shares))
     if tuner == "hyperband" and "epochs" in wanted.axes:

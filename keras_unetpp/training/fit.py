@@ -12,7 +12,7 @@ import keras
 
 from keras_unetpp.data_folder import DataFolder, data_folder
 from keras_unetpp.errors import InputError, shown_lines
-from keras_unetpp.files import FolderLock
+from keras_unetpp.files import FolderLock, is_text
 from keras_unetpp.graph.heads import heads
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.pixels import Ranges
@@ -108,9 +108,10 @@ def _train(model: UNetPP, watch: "_Epochs", first: int, callbacks: list[keras.ca
 
 
 def _extra(watch: "_Epochs", progress: bool) -> list[keras.callbacks.Callback]:
-    """TensorBoard, if it is installed, and progress on the terminal."""
+    """TensorBoard, if it is installed and can write to such a path, and progress on the terminal."""
     folder = watch.run.folder
-    board = [keras.callbacks.TensorBoard(folder / "tensorboard")] if importlib.util.find_spec("tensorboard") else []
+    possible = importlib.util.find_spec("tensorboard") and is_text(folder)
+    board = [keras.callbacks.TensorBoard(folder / "tensorboard")] if possible else []
     return [*board, *([Display(watch.recipe.epochs, len(watch.crops), folder)] if progress else [])]
 
 
