@@ -152,7 +152,8 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
         before = json.loads(path.read_text(encoding="utf-8"))
         noted = before.pop("data", None)
         settings["spec"] = resumed(before["spec"], wanted.spec, FIELDS)
-        written = as_before(before["spec"])
+        # Fields that came later and make no difference here are as they are wanted.
+        written = {**settings["spec"], **as_before(before["spec"])}
         before["spec"] |= {name: value for name, value in written.items() if name in wanted.spec}
         earlier, now = _flat(before), _flat(json.loads(json.dumps(settings)))
         for name in {**now, **earlier}:
@@ -216,8 +217,8 @@ def _runner(root: Path, hypermodel: Any, data: Any, repeat: int, progress: bool,
         values = trial.hyperparameters.values
         proposal = hypermodel.proposal(trial.hyperparameters)
         until = int(values.get("tuner/epochs", proposal.recipe.epochs))
-        earlier = values.get("tuner/trial_id")
-        folder = trial_folder(root, trial.trial_id)
+        name = values.get("tuner/trial_id")
+        folder, earlier = trial_folder(root, trial.trial_id), None if name is None else trial_folder(root, name)
         try:
             return run_trial(
                 folder,
@@ -225,7 +226,7 @@ def _runner(root: Path, hypermodel: Any, data: Any, repeat: int, progress: bool,
                 data,
                 until,
                 hypermodel.space.budget.sides(proposal.spec),
-                earlier=None if earlier is None else trial_folder(root, earlier),
+                earlier=earlier,
                 repeat=repeat,
                 progress=progress,
                 data_changed=data_changed,
