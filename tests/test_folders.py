@@ -1,5 +1,6 @@
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -252,3 +253,71 @@ def test_a_full_disk_is_told_before_any_prediction(model, source, tmp_path, monk
     text = f"[Errno {errno.ENOSPC}] cannot write {out}/a.png: No space left on device"
     fails(OSError, text, monkeypatch, model, source, out)
     assert names(out) == []
+
+
+def test_label_masks_of_the_users_are_never_replaced_by_predictions(model, source, tmp_path, monkeypatch):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for name in ("a.png", "c.png"):
+        write_png(tmp_path / name, np.full((20, 31), 7, np.uint8))
+        (tmp_path / name).rename(masks / name)
+    before = {path.name: path.read_bytes() for path in masks.iterdir()}
+    with monkeypatch.context() as patch:
+        text = (
+            f"{masks}/a.png (and 1 more) is there already, and this package did not write it, or it was changed since."
+            " Choose another name, or say overwrite=True (--overwrite) to replace it."
+        )
+        for options in ({}, {"skip_existing": True}):
+            fails(InputError, text, patch, model, source, masks, **options)
+    assert {path.name: path.read_bytes() for path in masks.iterdir()} == before
+    assert len(predict_folder(model, source, masks, overwrite=True)) == 6
+    assert len(predict_folder(model, source, masks)) == 6
+
+
+def test_hidden_files_of_the_users_stay(model, source, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".writable", ".probe", ".a.png"):
+        (out / name).write_text("mine")
+    predict_folder(model, source, out)
+    assert [(out / name).read_text() for name in (".writable", ".probe", ".a.png")] == ["mine"] * 3
+    assert len(names(out)) == 3 + 6 + 1
+
+
+def test_long_names_are_written_and_longer_ones_told_first(model, source, tmp_path, monkeypatch):
+    (source / "a.png").rename(source / f"{'ä' * 120}.png")
+    (source / "b.png").rename(source / (os.fsdecode(b"\xff" * 240) + ".png"))
+    assert len(predict_folder(model, source, tmp_path / "out")) == 6
+    assert len(names(tmp_path / "out")) == 7
+    (source / "c.tif").rename(source / f"{'c' * 244}.tif")
+    text = (
+        f"{source}/{'c' * 244}.tif would give {'c' * 244}_overlay.png, a name of 256 bytes; 255 are allowed. Rename it"
+        " to something shorter."
+    )
+    assert len(predict_folder(model, source, tmp_path / "plain", overlay=False)) == 3
+    fails(InputError, text, monkeypatch, model, source, tmp_path / "out")
+
+
+def test_two_predictions_share_a_folder(model, source, tmp_path):
+    """Each of other images, at the same time."""
+    out = tmp_path / "out"
+    shards = [[path for path in list_images(source) if (path.name == "a.png") == first] for first in (True, False)]
+    for number, shard in enumerate(shards):
+        (tmp_path / f"in{number}").mkdir()
+        for path in shard:
+            path.rename(tmp_path / f"in{number}" / path.name)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(predict_folder, model, tmp_path / f"in{number}", out) for number in (0, 1)]
+        assert sorted(path.name for run in runs for path in run.result()) == names(out)[:-1]
+
+
+def test_modes_and_links_are_kept(model, source, tmp_path):
+    out, disk = tmp_path / "out", tmp_path / "disk"
+    predict_folder(model, source, out)
+    (out / "a.png").chmod(0o600)
+    out.rename(disk)
+    out.symlink_to(disk)
+    predict_folder(model, source, out)
+    assert oct((out / "a.png").stat().st_mode & 0o777) == "0o600"
+    assert out.is_symlink()
+    assert names(tmp_path) == ["disk", "in", "out"]
