@@ -98,8 +98,6 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
         # KerasTuner prints what it sends, and its Gaussian process warns at each fit.
         warnings.filterwarnings("ignore", module=r"(sklearn|keras_tuner)\.")
         chief: Any = Chief(oracle, own) if own.worker else oracle
-        if not own.worker:
-            claim(root, overwrite)
         space = _space(root, wanted, tuner, own.worker, seen, data_changed, overwrite)
         hypermodel = UNetPPHyperModel(space)
         run = _runner(root, hypermodel, data, repeat, progress, data_changed, chief if own.worker else None)
@@ -145,6 +143,8 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
            overwrite: bool) -> Space:  # fmt: skip
     """The space of the folder: the one that a search there has, or a new one, which it then has."""
     path = root / SPACE
+    if not worker:
+        claim(root, overwrite)
     settings = {**wanted.settings(), "tuner": tuner if isinstance(tuner, str) else type(tuner).__mro__[2].__name__}
     if path.is_file():
         from keras_unetpp.training.record import check_same

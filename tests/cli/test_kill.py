@@ -1,4 +1,4 @@
-"""Commands as processes, ended by signals while they write: nothing half-written has a name, and the next one goes on."""
+"""Commands ended by signals while they write: nothing half-written has a name, and the next one goes on."""
 
 import os
 import signal
@@ -11,6 +11,7 @@ import pytest
 
 from keras_unetpp.cli import main
 from keras_unetpp.files import RECORD
+from keras_unetpp.graph.build import build
 
 TRAIN = [
     "--depth",
@@ -46,8 +47,17 @@ def temporary(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("pattern", ["run/run.json", "run/.best.*", "run/.last.*", "run/last.keras"])
+@pytest.mark.parametrize(
+    ("pattern", "sent"),
+    [
+        ("run/run.json", signal.SIGKILL),
+        ("run/.best.*", signal.SIGKILL),
+        ("run/.last.*", signal.SIGKILL),
+        ("run/last.keras", signal.SIGKILL),
+        ("run/.last.*", signal.SIGTERM),
+        ("run/.best.*", signal.SIGINT),
+    ],
+)
 def test_training(disk_folder, tmp_path, pattern, sent):
     run = tmp_path / "run"
     code = ended(tmp_path, pattern, sent, "train", "--data", disk_folder, "--out", run, *TRAIN)
@@ -64,10 +74,22 @@ def test_training(disk_folder, tmp_path, pattern, sent):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize(("pattern", "target"), [(".1.new.*", "1"), (".m.*", "m.onnx"), (".s.*", "s.keras")])
-def test_export_and_prune(tmp_path, pattern, target, sent):
-    words = ["prune", target] if target.endswith(".keras") else ["export", "nuclei-small", target, "--no-verify"]
+@pytest.mark.parametrize(
+    ("pattern", "target", "sent"),
+    [
+        (".1.new.*", "1", signal.SIGKILL),
+        (".1.new.*", "1", signal.SIGINT),
+        (".m.*", "m.onnx", signal.SIGKILL),
+        (".s.*", "s.keras", signal.SIGKILL),
+        (".s.*", "s.keras", signal.SIGTERM),
+    ],
+)
+def test_export_and_prune(tmp_path_factory, tmp_path, pattern, target, sent):
+    model = tmp_path_factory.mktemp("model") / "in.keras"
+    build((None, None, 3), width=2, depth=1).save(model)
+    words = ["export", str(model), target, "--no-verify"]
+    if target.endswith(".keras"):
+        words = ["prune", target, "--model", str(model), "--level", "1"]
     code = ended(tmp_path, pattern, sent, *words)
     assert code == (130 if sent == signal.SIGINT else -sent)
     assert target not in os.listdir(tmp_path)
