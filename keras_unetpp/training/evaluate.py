@@ -81,11 +81,6 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_ind
     for item in track(items, "scoring images", progress):
         case = item if isinstance(item, Case) else _read(item, predictor, labels, ignore_index)
         for head, probabilities in predictor(case.image, ranges=own, name=f"image {case.name}").items():
-            if not np.isfinite(probabilities).all():
-                raise InputError(
-                    f"The model gives probabilities that are not finite, at head {head} for image {case.name}. Its"
-                    " weights are most likely broken: train it again with a lower learning_rate, or load others."
-                )
             mask = predictor.mask(probabilities)
             iou, dice = overlap(case.target, mask, predictor.classes, ignore_index, predictor.exclusive)
             scores.append(Score(case.name, case.kind, head, iou, dice))

@@ -102,5 +102,5 @@ def test_a_class_that_does_not_occur_is_left_out():
 def test_weights_that_are_not_finite_give_no_score():
     model = network()
     model.weights[-1].assign(model.weights[-1] * np.nan)
-    with pytest.raises(InputError, match=r"^The model gives probabilities that are not finite, at head L1 for image 0"):
+    with pytest.raises(InputError, match=r"^Probabilities must be finite\. Received: NaN or infinity of L1\."):
         score(model, MASKS * 0)
