@@ -12,6 +12,7 @@ import keras
 from keras_unetpp import weights
 from keras_unetpp.artefacts import is_artefact
 from keras_unetpp.errors import InputError, hint
+from keras_unetpp.files import inside
 from keras_unetpp.graph.build import assemble
 from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.cost import cost
@@ -89,7 +90,7 @@ def list(folder: str | Path | None = None) -> Entries:
     if not path.is_file():
         raise InputError(f"There is no zoo manifest at {path}. Install the package again, or name another folder.")
     rows: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return Entries(Entry(name, root / row.pop("folder"), **row) for name, row in rows.items())
+    return Entries(Entry(name, inside(root, row.pop("folder")), **row) for name, row in rows.items())
 
 
 def entry(name: str, folder: str | Path | None = None) -> Entry:

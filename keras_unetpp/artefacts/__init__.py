@@ -11,6 +11,7 @@ import numpy as np
 from keras_unetpp.artefacts.runtime import LABELS, SIGNATURE, SPEC, Opened
 from keras_unetpp.artefacts.signature import Signature, level_name, probabilities_of
 from keras_unetpp.errors import InputError
+from keras_unetpp.files import check_text
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tables import mega
 
@@ -50,6 +51,7 @@ def open_file(path: str | os.PathLike[str], format: str | None = None, threads: 
             f"An exported file is a .tflite, a .onnx, or a folder that holds {GRAPH_FILE}, NAME/VERSION. Received:"
             f" {path}. Open a .keras file, or a name of the zoo, with kup.load."
         )
+    check_text(path, "an exported file")
     name = format or SUFFIXES.get(path.suffix.lower(), "saved_model")
     opened: Opened = importlib.import_module(f"{__name__}.{name}").open(path, threads, inside, trusted)
     return opened

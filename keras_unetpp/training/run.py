@@ -2,49 +2,66 @@
 
 run.json      Spec, Recipe, and what data it was trained on
 log.csv       one row an epoch: loss, and on validated epochs IoU and Dice per level
-last.keras    model and optimizer after the last finished epoch, and its number
+last.keras    model and optimizer after the last finished epoch, its number, and the log so far
 best.keras    model with the best IoU of any level so far
 tensorboard/  if TensorBoard is installed
 """
 
 import csv
+import io
 import json
 import math
+import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.files import replacing, sweep, write_text
+from keras_unetpp.files import adopt, check_free, discard, is_placed, knows, make_ready, replacing, write_text
 from keras_unetpp.graph.heads import standardization
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.recipe import Recipe
+from keras_unetpp.saved_models import load_model
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.records import resumed
 from keras_unetpp.training.record import Record, check_same
 
 Row = dict[str, float]
 
+DESCRIBED, LOG, BEST, LAST = NAMES = ("run.json", "log.csv", "best.keras", "last.keras")
+
+_LEFT = re.compile(r"\.(run|log|best|last)\.[0-9a-f]{8}\.(json|csv|keras)")
+"""Temporary files of version 0.1.0."""
+
 EPOCH = "epoch"
-"""What `last.keras` holds besides the model: after which epoch it was saved."""
+"""What `last.keras` holds besides the model and the log: after which epoch it was saved."""
 
 
 class Run:
-    """The folder of one run. `last.keras` alone decides which epoch is finished; the rest follows from it."""
+    """The folder of one run. `last.keras` alone decides which epoch is finished; the rest follows from it.
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.last = self.folder / "last.keras"
-        self.best = self.folder / "best.keras"
-        self.log = self.folder / "log.csv"
+    Args:
+        folder: it is made if missing.
+        overwrite: whether files of a run's names may be replaced that are not ours, or belong to a run that cannot go
+            on.
+    """
+
+    def __init__(self, folder: str | Path, overwrite: bool = False) -> None:
+        self.folder, self.overwrite = Path(folder), overwrite
+        self.last = self.folder / LAST
+        self.best = self.folder / BEST
+        self.log = self.folder / LOG
+        self.described = self.folder / DESCRIBED
         self.rows: list[Row] = []
+        self.goes_on = _is_model(self.last) and self.described.is_file()
 
     def take_up(self, model: UNetPP) -> Spec:
         """The model's Spec, after it was given what a run of an earlier version here did not say of its own."""
-        if self.last.exists():
-            before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        if self.goes_on:
+            before = json.loads(self.described.read_text(encoding="utf-8"))
             own = Spec.from_dict(resumed(before["spec"], model.spec.to_dict(), FIELDS))
             if own != model.spec:
                 standardization(model).epsilon = own.standardize_epsilon
@@ -55,18 +72,19 @@ class Run:
         """Claim the folder, or check that the run in it was started with the same settings and data.
 
         Raises:
-            InputError: the folder holds another run, or one that must not be resumed.
+            InputError: the folder holds another run, or one that must not be resumed or cannot go on; or files of the
+                same names that are not ours.
             OSError: the folder cannot be written.
         """
         described: dict[str, dict[str, Any]] = {"spec": spec.to_dict(), "recipe": recipe.to_dict(), "data": data}
-        path = self.folder / "run.json"
-        sweep(path, self.log, self.best, self.last)
-        if not self.last.exists():
-            write_text(path, json.dumps(described, indent=2) + "\n")
+        make_ready(self.log)
+        if not self.goes_on:
+            self._check_free()
+            write_text(self.described, json.dumps(described, indent=2) + "\n", self.overwrite)
             return
         if not resume:
             raise InputError(f"{self.folder} holds a run already. Choose another folder, or resume it.")
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = json.loads(self.described.read_text(encoding="utf-8"))
         known = {
             "spec": Spec.from_dict(before["spec"]).to_dict(),
             "recipe": Recipe.from_dict(before["recipe"]).to_dict(),
@@ -78,8 +96,31 @@ class Run:
                         f"{self.folder} holds a run with {part}.{name} = {earlier[name]!r}. Received: {value!r}. Resume"
                         " with the same settings, or choose another folder."
                     )
-        if check_same(self.folder, before.get("data"), data, data_changed):
-            write_text(path, json.dumps({**before, "data": data}, indent=2) + "\n")
+        anew = check_same(self.folder, before.get("data"), data, data_changed)
+        if not knows(self.folder, NAMES):
+            self._take_over()
+        adopt(self.folder, [DESCRIBED], anew=True)
+        if anew:
+            write_text(self.described, json.dumps({**before, "data": data}, indent=2) + "\n")
+
+    def _take_over(self) -> None:
+        """Make a run of version 0.1.0 our own, and remove what it left when it was killed."""
+        left = [path.name for path in self.folder.iterdir() if _LEFT.fullmatch(path.name)]
+        adopt(self.folder, (*NAMES, *left))
+        for name in left:
+            discard(self.folder / name)
+
+    def _check_free(self) -> None:
+        """See to it that a new run replaces nothing but what a run left that was killed in its first epoch."""
+        if self.overwrite:
+            return
+        if is_placed(self.last) and (self.best.exists() or self.log.exists()):
+            raise InputError(
+                f"{self.folder} holds {' and '.join(path.name for path in (self.best, self.log) if path.exists())} of a"
+                f" run that cannot go on: {LAST if not self.last.exists() else DESCRIBED} is gone or no longer what it"
+                " was. Put it back, choose another folder, or say overwrite=True (--overwrite) to begin anew."
+            )
+        check_free([self.described, self.best, self.log, self.last])
 
     def restore(self, model: keras.Model, steps: int) -> int:
         """Bring a compiled model and its optimizer to the end of the last finished epoch; returns the next epoch.
@@ -87,33 +128,47 @@ class Run:
         The optimizer's step is made that of the epoch, where the data has changed and with it the steps of an epoch, so
         that the learning rate goes on along its schedule.
         """
-        if not self.last.exists():
+        if not self.goes_on:
             return 0
-        saved = keras.saving.load_model(self.last)
-        pairs = zip((*model.variables, *model.optimizer.variables),
-                    (*saved.variables, *saved.optimizer.variables), strict=True)  # fmt: skip
-        for own, kept in pairs:
-            own.assign(kept)
-        rows = read_log(self.log)
-        done = _epoch(self.last)
+        saved: Any = load_model(self.last)
+        try:
+            pairs = list(zip((*model.variables, *model.optimizer.variables),
+                             (*saved.variables, *saved.optimizer.variables), strict=True))  # fmt: skip
+            for own, kept in pairs:
+                own.assign(kept)
+        except (ValueError, AttributeError) as error:
+            raise InputError(
+                f"{self.last} is not what this run saved: its variables are others. Put the run's own back, or choose"
+                " another folder."
+            ) from error
+        kept_rows, done = _kept(self.last)
+        rows = kept_rows if kept_rows is not None else read_log(self.log) if self.log.exists() else []
         if done is None:
             done = _guess(int(model.optimizer.iterations), steps, int(rows[-1]["epoch"]) if rows else 0)
         model.optimizer.iterations.assign(done * steps)
         self.rows = [row for row in rows if row["epoch"] <= done]
+        adopt(self.folder, [LAST, LOG], anew=True)
+        self._check_best()
         return done
+
+    def _check_best(self) -> None:
+        """See to it that the best model is ours, and that it is known how good it is."""
+        check_free([self.last, self.log, self.best], self.overwrite)
+        if self.best.exists() and not self.overwrite and quality(self.best_row() or {}) == -math.inf:
+            raise InputError(
+                f"{self.log} does not say how good {self.best} is, so a worse model might replace it. Put the log of"
+                f" this run back, move {BEST} away, or say overwrite=True (--overwrite)."
+            )
 
     def record(self, model: keras.Model, row: Row) -> None:
         """Write an epoch down: the log first, the best model if it is one, last the model to resume from."""
         best = self.best_row()
         self.rows.append(row)
-        names = list(dict.fromkeys(name for one in self.rows for name in one))
-        with replacing(self.log) as path, open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.rows)
+        with replacing(self.log, self.overwrite) as path:
+            path.write_text(_csv(self.rows), encoding="utf-8", newline="")
         if quality(row) > (-math.inf if best is None else quality(best)):
-            _save(model, self.best)
-        _save(model, self.last, epoch=int(row["epoch"]))
+            _save(model, self.best, {}, self.overwrite)
+        _save(model, self.last, {EPOCH: str(int(row["epoch"])), LOG: _csv(self.rows)}, self.overwrite)
 
     def best_row(self) -> Row | None:
         """The row of the best validation so far, the first of equals."""
@@ -131,18 +186,30 @@ def quality(row: Row) -> float:
                default=-math.inf)  # fmt: skip
 
 
-def _save(model: keras.Model, path: Path, epoch: int | None = None) -> None:
-    with replacing(path) as temporary:
+def _save(model: keras.Model, path: Path, more: Mapping[str, str], overwrite: bool) -> None:
+    with replacing(path, overwrite) as temporary:
         model.save(temporary)
-        if epoch is not None:  # within the one file, so that the two cannot disagree
+        if more:  # within the one file, so that they cannot disagree
             with zipfile.ZipFile(temporary, "a") as file:
-                file.writestr(EPOCH, str(epoch))
+                for name, text in more.items():
+                    file.writestr(name, text)
 
 
-def _epoch(path: Path) -> int | None:
-    """The epoch after which a model was saved; None of one that version 0.1.0 saved."""
+def _kept(path: Path) -> tuple[list[Row] | None, int | None]:
+    """The log up to the epoch after which a model was saved, and that epoch; None each of one of version 0.1.0."""
     with zipfile.ZipFile(path) as file:
-        return int(file.read(EPOCH)) if EPOCH in file.namelist() else None
+        names = file.namelist()
+        rows = _rows(file.read(LOG).decode()) if LOG in names else None
+        return rows, int(file.read(EPOCH)) if EPOCH in names else None
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a file could be what a run saved."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return "config.json" in file.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _guess(iterations: int, steps: int, last: int) -> int:
@@ -155,8 +222,19 @@ def _guess(iterations: int, steps: int, last: int) -> int:
 
 def read_log(path: Path) -> list[Row]:
     """The rows of a run's `log.csv`."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows: list[dict[str, Any]] = list(csv.DictReader(file))
+    return _rows(path.read_text(encoding="utf-8"))
+
+
+def _rows(text: str) -> list[Row]:
+    rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text, newline="")))
     return [
         {name: int(value) if name == "epoch" else float(value) for name, value in row.items() if value} for row in rows
     ]
+
+
+def _csv(rows: list[Row]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
