@@ -4,6 +4,9 @@ import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST, _START = 2000, 1500
+"""Letters of a message, and those of them before what is left out; a file may hold names of any length."""
+
 
 class InputError(ValueError):
     """Input that the caller can mend; the message says what is required, what was received and the way out.
@@ -34,8 +37,9 @@ def shown(text: str | os.PathLike[str]) -> str:
 
 
 def shown_lines(text: object) -> str:
-    """What `shown` is for a line, for a text of several."""
-    return "\n".join(map(shown, str(text).split("\n")))
+    """What `shown` is for a line, for a text of several; the middle of a very long one is left out."""
+    said = "\n".join(map(shown, str(text).split("\n")))
+    return said if len(said) <= _LONGEST else f"{said[:_START]} .. {said[_START - _LONGEST :]}"
 
 
 def _escaped(character: str) -> str:

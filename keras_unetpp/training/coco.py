@@ -1,5 +1,6 @@
 """Images annotated in COCO's format: one JSON file with polygons or run lengths, and the images beside it."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import RECORD
 from keras_unetpp.training.drawing import Size, polygon, run_lengths
-from keras_unetpp.training.shapes import Annotated, Shape, field, file_within, points_of, read_json
+from keras_unetpp.training.shapes import Annotated, Shape, brief, field, file_within, points_of, read_json
 
 
 def read(source: Path) -> tuple[list[Annotated], list[str]]:
@@ -33,13 +34,14 @@ def read(source: Path) -> tuple[list[Annotated], list[str]]:
              for one in images}  # fmt: skip
     shapes: dict[int, list[tuple[float, Shape]]] = {number: [] for number in sizes}
     for number, one in enumerate(annotations):
-        what = f"{path}: annotation {one.get('id', number) if isinstance(one, dict) else number}"
+        name = f"annotation {brief(one.get('id', number) if isinstance(one, dict) else number)}"
+        what = f"{path}: {name}"
         image, category = field(one, "image_id", int, what), field(one, "category_id", int, what)
-        for name, wanted, known in (("image", image, sizes), ("category", category, categories)):
+        for kind, wanted, known in (("image", image, sizes), ("category", category, categories)):
             if wanted not in known:
-                raise InputError(f"{what} is about {name} {wanted}, which is not in the file")
+                raise InputError(f"{what} is about {kind} {wanted}, which is not in the file")
         draw = _drawing(one.get("segmentation"), sizes[image], what)
-        shape = Shape(categories[category], draw, f"annotation {one.get('id', number)}")
+        shape = Shape(categories[category], draw, name)
         area = one.get("area")
         shapes[image].append((-area if isinstance(area, (int, float)) else 0.0, shape))
     found = []
@@ -62,7 +64,7 @@ def _file(source: Path) -> Path:
 
 def _image(folder: Path, name: str) -> Path:
     beside = file_within(folder, name)
-    return beside if beside.exists() else file_within(folder, f"images/{name}", missing=beside)
+    return beside if os.path.exists(beside) else file_within(folder, f"images/{name}", missing=beside)
 
 
 def _drawing(segmentation: Any, size: Size, what: str) -> Callable[[], np.ndarray] | None:
@@ -72,7 +74,7 @@ def _drawing(segmentation: Any, size: Size, what: str) -> Callable[[], np.ndarra
     if isinstance(segmentation, Mapping):
         own = field(segmentation, "size", list, what)
         if own != list(size):
-            raise InputError(f"{what} is for an image of size {own}, but its image has {list(size)}")
+            raise InputError(f"{what} is for an image of size {brief(own)}, but its image has {list(size)}")
         return partial(run_lengths, segmentation.get("counts"), size)
     parts = list(_parts(segmentation, what))
     return lambda: np.any([polygon(part, size) for part in parts], axis=0)

@@ -85,6 +85,9 @@ def convert_data(source: str | Path, out: str | Path, format: str, *, masks: str
     files = _names(annotated, source)
     classes = ("background", *(name for name in names if name not in (*BACKGROUND, IGNORED)))
     void = np.iinfo(_type(classes, masks)).max
+    most = max(len(classes), *(len(one.shapes) + 1 for one in annotated if masks == "instances"), 0)
+    if most > void:
+        raise InputError(f"a mask can hold up to {void - 1:,} {masks}; {source} has {most - 1:,}")
     numbers = {**{name: number for number, name in enumerate(classes)}, **dict.fromkeys(BACKGROUND, 0), IGNORED: void}
     lost: list[str] = []
     with replacing_folder(target) as temporary:

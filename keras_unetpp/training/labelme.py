@@ -11,7 +11,7 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.files import RECORD
 from keras_unetpp.images import image_size
 from keras_unetpp.training.drawing import Size, circle, polygon, rectangle
-from keras_unetpp.training.shapes import Annotated, Shape, field, file_within, points_of, read_json
+from keras_unetpp.training.shapes import Annotated, Shape, brief, field, file_within, points_of, read_json
 
 DRAWN: dict[str, tuple[Callable[[Any, Size], np.ndarray], tuple[int, ...]]] = {
     "polygon": (polygon, ()),
@@ -45,7 +45,9 @@ def _annotated(path: Path, folder: Path) -> Annotated:
     size = image_size(image)
     height, width = (described.get(name, side) for name, side in zip(("imageHeight", "imageWidth"), size, strict=True))
     if (height, width) != size:
-        raise InputError(f"{path} is for an image of {height} x {width} pixels; {image} has {size[0]} x {size[1]}")
+        raise InputError(
+            f"{path} is for an image of {brief(height)} x {brief(width)} pixels; {image} has {size[0]} x {size[1]}"
+        )
     shapes = [_shape(one, number, size, path) for number, one in enumerate(field(described, "shapes", list, path), 1)]
     return Annotated(image, (size[0], size[1]), shapes, str(path))
 
@@ -53,7 +55,7 @@ def _annotated(path: Path, folder: Path) -> Annotated:
 def _shape(one: Any, number: int, size: tuple[int, ...], path: Path) -> Shape:
     what = f"{path}: shape {number}"
     label, points = field(one, "label", str, what), points_of(field(one, "points", list, what), what)
-    kind = one.get("shape_type") or "polygon"
+    kind = field({"shape_type": one.get("shape_type") or "polygon"}, "shape_type", str, what)
     if kind not in DRAWN:
         return Shape(label, None, f"shape {number}, a {kind}")
     draw, counts = DRAWN[kind]
@@ -61,6 +63,8 @@ def _shape(one: Any, number: int, size: tuple[int, ...], path: Path) -> Shape:
         wanted = " or ".join(map(str, counts)) or "three or more"
         raise InputError(f"{what}, a {kind}, must have {wanted} points. Received: {len(points)}.")
     group = one.get("group_id")
+    if not isinstance(group, (int, float, str, type(None))):
+        raise InputError(f"{what} must have a number or a word as 'group_id'. Received: {brief(group)}.")
     return Shape(
         label, partial(draw, points, (size[0], size[1])), f"shape {number}", "" if group is None else str(group)
     )

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,6 +69,14 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return found
 
 
+def brief(value: object) -> str:
+    """The beginning of a value that is not what it must be; a file may nest lists too deep for Python to print."""
+    try:
+        return str(value)[:60]
+    except RecursionError:
+        return f"{type(value).__name__} of many levels"
+
+
 def field(values: Any, name: str, kind: type, what: object) -> Any:
     """A value of a JSON object, of the type that it must have.
 
@@ -78,7 +87,7 @@ def field(values: Any, name: str, kind: type, what: object) -> Any:
     if kind is int and isinstance(value, float) and math.isfinite(value) and value.is_integer():
         value = int(value)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise InputError(f"{what} must have {name!r} of type {kind.__name__}. Received: {str(value)[:60]}.")
+        raise InputError(f"{what} must have {name!r} of type {kind.__name__}. Received: {brief(value)}.")
     return value
 
 
@@ -91,7 +100,7 @@ def points_of(values: Any, what: object) -> list[tuple[float, float]]:
     for point in values:
         numbers = isinstance(point, (list, tuple)) and all(type(value) in (int, float) for value in point)
         if not numbers or len(point) != 2 or not all(abs(value) < FAR for value in point):
-            raise InputError(f"{what} must have points x, y in pixels. Received: {str(point)[:60]}.")
+            raise InputError(f"{what} must have points x, y in pixels. Received: {brief(point)}.")
     return [(float(x), float(y)) for x, y in values]
 
 
@@ -107,8 +116,14 @@ def file_within(folder: Path, name: str, missing: Path | None = None) -> Path:
         InputError: the name leads out of the folder, or, with `missing`, there is no such file.
     """
     path = folder / name.replace("\\", "/")
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{name!r} leads out of {folder}. Name a folder that holds images and annotations.")
-    if missing is not None and not path.is_file():
+    try:
+        within = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # too long, not UTF-8, with a zero in it, links in a circle
+        raise InputError(
+            f"{brief(name)!r} is no name of a file in {folder}. Name images as their files are."
+        ) from error
+    if not within:
+        raise InputError(f"{brief(name)!r} leads out of {folder}. Name a folder that holds images and annotations.")
+    if missing is not None and not os.path.isfile(path):
         raise InputError(f"no such image: {missing}")
     return path

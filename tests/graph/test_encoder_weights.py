@@ -1,5 +1,7 @@
 """Pretrained weights into built models: every kind of source, other channels, and what goes wrong."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -115,3 +117,15 @@ def test_a_damaged_file(files, tmp_path):
     path.write_bytes((files / "alone.safetensors").read_bytes()[:5000])
     with pytest.raises(InputError, match=r"cut\.safetensors is cut off, damaged, or no safetensors file"):
         kup.build((64, 64, 3), backbone=MOBILE, depth=2, encoder_weights=str(path))
+
+
+@pytest.mark.parametrize("place", [8, 96, 136, 300, 800, 2000, 8000])
+def test_a_damaged_file_of_keras_is_one_line(files, tmp_path, place):
+    data = bytearray((files / "keras.weights.h5").read_bytes())
+    data[place : place + 64] = b"\xff" * 64
+    path = tmp_path / "damaged.weights.h5"
+    path.write_bytes(data)
+    try:
+        kup.build((64, 64, 3), backbone=MOBILE, depth=2, encoder_weights=str(path))
+    except InputError as error:
+        assert re.fullmatch(r"\S*damaged\.weights\.h5 does not hold the weights of .*", str(error))  # noqa: PT017

@@ -154,6 +154,9 @@ def test_what_is_there_is_never_overwritten(source, tmp_path):
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")} == before
 
 
+DEEP = json.loads("[" * 900 + "]" * 900)
+"""Deeper than Python prints in most places, and not too deep to be read."""
+
 BROKEN = [
     ({"annotations": None}, r"instances\.json must have 'annotations' of type list\. Received: None"),
     ({"images": []}, "is about image 5, which is not in the file"),
@@ -174,6 +177,13 @@ BROKEN = [
      r"is for an image of 21 x 30 pixels \(height x width\); .*a\.png has 20 x 30"),
     ({"images": COCO["images"] + [{**COCO["images"][0], "id": 77}]}, "must be unique.* a is there 2 times"),
     ({"images": [], "annotations": []}, "describes no image"),
+    *(({"images": [{**one, "file_name": name} for one in COCO["images"]]}, text) for name, text in
+      (("a\0.png", "is no name of a file"), ("\ud800.png", "is no name of a file"), ("a" * 300, "no such image"),
+       ("/" * 5000 + "a" * 5000, "leads out of"))),
+    ({"annotations": edited(id=DEEP, image_id=77)}, "annotation .* is about image 77"),
+    ({"annotations": edited(segmentation={"size": DEEP, "counts": []})}, "is for an image of size .*but its"),
+    ({"annotations": DEEP}, "annotation 0 must have 'image_id'"),
+    ({"images": {"a": DEEP}}, "must have 'images' of type list"),
 ]  # fmt: skip
 
 
@@ -197,6 +207,11 @@ def test_faults_of_coco_are_named_and_nothing_is_left_behind(source, tmp_path, p
         ({"shapes": {}}, r"a\.json must have 'shapes' of type list"),
         ({"imagePath": "../a.png"}, "leads out of .*Name a folder that holds images and annotations"),
         ({"imagePath": "gone.png"}, "no such file"),
+        ({"shapes": [shape("a", [[1, 2]], ["polygon"])]}, r"shape 1 must have 'shape_type' of type str"),
+        ({"shapes": [shape("a", [[1, 2]], {"polygon": 1})]}, "shape 1 must have 'shape_type' of type str"),
+        ({"shapes": [shape("a", [[1, 2], [3, 4], [9, 9]], group_id=DEEP)]}, "shape 1 must have a number or a word"),
+        ({"imageHeight": DEEP}, "is for an image of .* pixels; .* has 20 x 30"),
+        ({"imagePath": "a\0.png"}, "is no name of a file"),
         ({"imageWidth": 31}, "is for an image of 20 x 31 pixels; .* has 20 x 30"),
     ],
 )
@@ -212,6 +227,12 @@ def test_what_is_no_json_of_the_format_is_one_line(source, tmp_path, content):
     for name in ("coco", "labelme"):
         with pytest.raises(InputError, match=r"^\S*x\.json (is no JSON|must h)"):
             convert_data(path, tmp_path / "out", name)
+
+
+def test_no_more_instances_than_a_mask_has_ids(source, tmp_path):
+    many = [shape("nucleus", [[1, 1], [1, 1], [1, 1]])] * 65_535
+    with pytest.raises(InputError, match=r"a mask can hold up to 65,534 instances; .* has 65,535"):
+        convert_data(labelme(source, shapes=many), tmp_path / "out", "labelme", masks="instances")
 
 
 def test_settings_that_cannot_work(source, tmp_path):

@@ -107,6 +107,14 @@ def run(folder: Path) -> None:
 
     data(folder / "set" / "data")
     kup.fit(tiny(), folder / "set" / "data", folder / "set" / "run", val_fraction=0.5, **TRAINING)
+    _unrecorded(folder / "set", folder / "earlier")
+
+
+def _unrecorded(source: Path, target: Path) -> None:
+    """A copy that does not say what this package wrote, as of version 0.1.0, where changed files are read."""
+    shutil.copytree(source, target)
+    for path in target.rglob("keras_unetpp.json"):
+        path.unlink()
 
 
 def searched(folder: Path) -> Any:
@@ -131,13 +139,15 @@ def search(folder: Path) -> None:
     """A data folder and a finished search on it."""
     data(folder / "set" / "data")
     searched(folder / "set")
+    _unrecorded(folder / "set", folder / "earlier")
 
 
 def result(folder: Path) -> None:
     """The result of a search, which stands by itself."""
     search(folder)
     (folder / "set" / "search" / "result").rename(folder / "result")
-    shutil.rmtree(folder / "set")
+    for left in ("set", "earlier"):
+        shutil.rmtree(folder / left)
 
 
 def zoo(folder: Path) -> None:

