@@ -5,7 +5,7 @@ WORKERS := -n 2 --dist worksteal
 MEDIAPIPE := .venv-mediapipe/bin
 JAX := .venv-jax/bin
 
-.PHONY: demo test sweep backends fast mediapipe lint clean
+.PHONY: demo test sweep fuzz backends fast mediapipe lint clean
 
 demo: .venv/demo.stamp  ## segment real microscopy with the trained model from the zoo
 	$(BIN)/python tools/demo.py demo-output
@@ -15,6 +15,9 @@ test: lint  ## the gate: style, types, all tests but the sweeps
 
 sweep: .venv/dev.stamp  ## every row of the tables that the gate samples
 	$(BIN)/python -m pytest -q $(WORKERS) -m sweep
+
+fuzz: .venv/dev.stamp  ## files of every kind, changed and read for a minute
+	$(BIN)/python tools/fuzz_files.py --seconds 60
 
 backends:  ## what holds on TensorFlow holds on JAX, in an environment of its own
 	test -x $(JAX)/python || $(PYTHON) -m venv .venv-jax

@@ -25,6 +25,8 @@ HEADER = "keras_unetpp"
 """The one key of a file's metadata: its value is JSON, since safetensors writes several keys in random order."""
 
 _LISTED = 10
+_NOT_REAL = "cOSUMm"
+"""NumPy's letters of types whose values are no numbers, or lose a part on the way to one."""
 _DTYPES = ("float16", "float32", None)
 
 
@@ -61,6 +63,9 @@ def assign(model: keras.Model, state: Mapping[str, Any], *, source: str = "The s
     """
     named = variables(model)
     check_names({name: tuple(weight.shape) for name, weight in named.items()}, state, source, model)
+    others = [f"{name} ({kind})" for name in named if (kind := np.asarray(state[name]).dtype).kind in _NOT_REAL]
+    if others:
+        raise InputError(f"{source} must hold real numbers. Received: {listed(others)}. Nothing was assigned.")
     arrays = {name: np.asarray(state[name], dtype=weight.dtype) for name, weight in named.items()}
     for name, weight in named.items():
         weight.assign(arrays[name])

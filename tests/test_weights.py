@@ -78,10 +78,11 @@ def test_assign_reports_everything_at_once_and_assigns_nothing(model):
         np.testing.assert_array_equal(array, before[name], err_msg=name)
 
 
-def test_assign_changes_nothing_when_a_value_is_no_number(model):
+@pytest.mark.parametrize(("value", "kind"), [("a", "<U1"), (1 + 2j, "complex128"), (None, "object")])
+def test_assign_changes_nothing_when_a_value_is_no_real_number(model, value, kind):
     before = weights.state(model)
-    with pytest.raises(ValueError, match="could not convert"):
-        weights.assign(model, {name: array + 1 for name, array in before.items()} | {"L2_conv/bias": np.array(["a"])})
+    with pytest.raises(InputError, match=rf"real numbers\. Received: L2_conv/bias \({kind}\)\. Nothing was assigned"):
+        weights.assign(model, {name: array + 1 for name, array in before.items()} | {"L2_conv/bias": np.array([value])})
     for name, array in weights.state(model).items():
         np.testing.assert_array_equal(array, before[name], err_msg=name)
 

@@ -52,6 +52,8 @@ def read_index(path: Path) -> Index:
     first = text.splitlines()[0] if text else ""
     if first.lower().startswith("sep=") and len(first.strip()) == 5:  # a hint that Excel reads and hides
         separator, text = first[4], text[len(first) :]
+        if separator == '"' or separator.isalnum():
+            raise InputError(f"{path} names {separator} as its separator. Use one of , ; | or a tab.")
     else:
         separator = next((one for one in SEPARATORS if FILE in _names(_cut(first, one))), SEPARATORS[0])
     cells = list(_cells(text, separator, path))

@@ -69,6 +69,8 @@ def test_a_separator_within_quotes(path):
         ),
         (b'file,split\n"a.png,train\nb.png,val\n', r"line 3: unexpected end of data\. Save it as CSV"),
         (b"file,split\n" + b"a" * 200_000 + b",val\n", r"line 2: field larger than field limit .*\. Save it as CSV"),
+        (b'sep="\nfile"split\n', 'names " as its separator'),
+        (b"sep=e\nfile,split\n", "names e as its separator"),
         (b"file,split\na\0b\0c.png,train\n", r"is no text that can be read\. Save it as CSV in UTF-8"),
         (bytes(range(256)) * 9, "is no text that can be read"),
         (b"\xff\xfea", "is no text that can be read"),

@@ -18,6 +18,8 @@ from fuzzing.kinds import KINDS, Kind
 from fuzzing.mutations import mutated
 from fuzzing.trial import FAULTS, Limits, Result, attempt
 
+from keras_unetpp.files import RECORD
+
 _MEMORY = 2**30
 """Bytes that a changed file may take more than one that is as it should be."""
 _ROOM = 4 * 2**30
@@ -37,7 +39,7 @@ class Bench:
 
     def __init__(self, kind: Kind, seeds: Path, area: Path, seed: str, keep: Path | None) -> None:
         self.kind, self._area, self._seed, self._keep = kind, area, seed, keep
-        self._seeds = sorted((seeds / kind.name).iterdir())
+        self._seeds = sorted(path for path in (seeds / kind.name).iterdir() if path.name != RECORD)
         self._kept: dict[str, int] = {}
         self.spent, self.number = 0.0, 0
         self._limits = Limits(kind.seconds, kind.room or _ROOM, kind.programs)
