@@ -212,6 +212,7 @@ def test_faults_of_coco_are_named_and_nothing_is_left_behind(source, tmp_path, p
         ({"shapes": [shape("a", [[1, 2], [3, 4], [9, 9]], group_id=DEEP)]}, "shape 1 must have a number or a word"),
         ({"imageHeight": DEEP}, "is for an image of .* pixels; .* has 20 x 30"),
         ({"imagePath": "a\0.png"}, "is no name of a file"),
+        ({"imagePath": "\n"}, "is no name of a file"),
         ({"imageWidth": 31}, "is for an image of 20 x 31 pixels; .* has 20 x 30"),
     ],
 )

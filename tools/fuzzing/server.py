@@ -17,7 +17,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from fuzzing.kinds import KINDS, Kind
 from fuzzing.mutations import mutated
 from fuzzing.trial import FAULTS, Limits, Result, attempt
-
 from keras_unetpp.files import RECORD
 
 _MEMORY = 2**30
