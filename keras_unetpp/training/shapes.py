@@ -118,10 +118,10 @@ def file_within(folder: Path, name: str, missing: Path | None = None) -> Path:
     path = folder / name.replace("\\", "/")
     try:
         within = path.resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError) as error:  # too long, not UTF-8, with a zero in it, links in a circle
-        raise InputError(
-            f"{brief(name)!r} is no name of a file in {folder}. Name images as their files are."
-        ) from error
+    except (OSError, ValueError, RuntimeError):  # too long, not UTF-8, with a zero in it, links in a circle
+        within = None
+    if within is None or "\n" in name:
+        raise InputError(f"{brief(name)!r} is no name of a file in {folder}. Name images as their files are.")
     if not within:
         raise InputError(f"{brief(name)!r} leads out of {folder}. Name a folder that holds images and annotations.")
     if missing is not None and not os.path.isfile(path):
