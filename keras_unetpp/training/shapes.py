@@ -86,9 +86,18 @@ def field(values: Any, name: str, kind: type, what: object) -> Any:
     value = values.get(name) if isinstance(values, dict) else None
     if kind is int and isinstance(value, float) and math.isfinite(value) and value.is_integer():
         value = int(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or isinstance(value, bool) or (kind is str and not _is_text(value)):
         raise InputError(f"{what} must have {name!r} of type {kind.__name__}. Received: {brief(value)}.")
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written; JSON can hold halves of characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def points_of(values: Any, what: object) -> list[tuple[float, float]]:
