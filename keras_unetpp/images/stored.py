@@ -96,8 +96,8 @@ def samples(stored: Stored, path: FilePath, channels: int | None = None) -> np.n
 def _spanning(stored: Stored, path: FilePath) -> np.ndarray:
     values, top = stored.values, 2**stored.bits - 1
     if stored.palette is not None:
-        entry = int(values.max(initial=0))
-        if entry >= len(stored.palette):
+        entry = int(values.min(initial=0)) or int(values.max(initial=0))
+        if not 0 <= entry < len(stored.palette):
             raise InputError(f"cannot read {path}: its palette has {len(stored.palette)} colours, a pixel is {entry}")
         return stored.palette[values[..., 0].astype(np.intp), :3]
     if values.dtype.kind == "f":

@@ -289,11 +289,7 @@ def _meaning(page: Any, samples: int) -> Stored:
     extra = tuple(page.extrasamples or ())
     palette = None
     if colours == _PALETTE:
-        if page.colormap is None:
-            raise ValueError("it has a palette without colours")
-        # 16 bits a colour, but some writers put 8 there.
-        palette = np.asarray(page.colormap).T >> (8 if page.colormap.max(initial=0) > 255 else 0)
-        palette = palette.astype(np.uint8)
+        palette = _palette(page.colormap)
     bits = page.bitspersample
     return Stored(
         np.empty(0),
@@ -303,6 +299,17 @@ def _meaning(page: Any, samples: int) -> Stored:
         white_is_zero=colours == _WHITE_IS_ZERO,
         nodata=_nodata(_tag(page, _NODATA)),
     )
+
+
+def _palette(colours: Any) -> np.ndarray:
+    """The colours of a palette, (entries, 3) of uint8, of what tifffile makes of its tag."""
+    if colours is None:
+        raise ValueError("it has a palette without colours")
+    found = np.asarray(colours)
+    if found.ndim != 2 or len(found) != 3 or found.dtype.kind != "u":
+        raise ValueError("its palette must have red, green and blue of each colour; the file is damaged")
+    # 16 bits a colour, but some writers put 8 there.
+    return (found.T >> (8 if found.max(initial=0) > 255 else 0)).astype(np.uint8)
 
 
 def _nodata(text: object) -> float | None:

@@ -201,6 +201,20 @@ def test_floating_point_beyond_32_bits_is_not_finite(tmp_path):
         read_image(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("colours", [[7], [1, 2], [1] * 9, [1] * 767, b"a text\0"])
+def test_a_palette_that_is_none_is_told(tmp_path, colours):
+    path = tiff(tmp_path / "a.tif", GREY[..., None], 8, 3, tags={320: colours})
+    with pytest.raises(InputError, match=r"a\.tif: (its palette (must have red|has \d+ colours)|.*palette without)"):
+        read_image(path)
+
+
+def test_a_negative_index_of_a_palette_is_told(tmp_path):
+    tags = {320: [1] * 768, 339: [2]}
+    path = tiff(tmp_path / "a.tif", GREY[..., None] | 128, 8, 3, tags=tags)
+    with pytest.raises(InputError, match=r"a\.tif: its palette has 256 colours, a pixel is -\d+"):
+        read_image(path)
+
+
 def test_a_pixel_outside_of_a_palette_is_told(tmp_path):
     path = tiff(tmp_path / "a.tif", np.full((2, 2, 1), 3), 8, 3, tags={320: [0, 65535] * 3})
     with pytest.raises(InputError, match=r"cannot read .*a\.tif: "):
