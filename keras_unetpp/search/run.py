@@ -20,6 +20,7 @@ from typing import Any
 from keras_unetpp.data_folder import data_folder
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import sweep, write_text
+from keras_unetpp.json_files import about, anything, each, fields, mapping, maybe, pair, read_json, text, whole
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
 from keras_unetpp.search.budget import LATENCY, Budget
@@ -30,11 +31,22 @@ from keras_unetpp.search.oracle import PROJECT, make_oracle
 from keras_unetpp.search.outcome import OUTCOME, Outcome
 from keras_unetpp.search.result import SearchResult, collect
 from keras_unetpp.search.space import Space, describe, offers
+from keras_unetpp.search.state import WAY_OUT, check_state, reading
 from keras_unetpp.search.workers import Chief, Role, role, serve, work
 from keras_unetpp.spec.fields import FIELDS, Spec
+from keras_unetpp.spec.limits import MOST_CHANNELS
 from keras_unetpp.spec.records import as_before, resumed
 
 SPACE, TRIALS, RESULT = "space.json", "trials", "result"
+_SHAPE = fields(
+    {
+        **dict.fromkeys(("spec", "recipe", "budget"), mapping(anything)),
+        "axes": mapping(each(anything)),
+        "shares": whole(1, 16),
+        "offers": each(pair(each(text()), mapping(whole(1, MOST_CHANNELS)))),
+    },
+    {"data": maybe(mapping(mapping(text()))), "tuner": text()},
+)
 
 
 def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random", max_trials: int = 20,
@@ -136,8 +148,10 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
     if path.is_file():
         from keras_unetpp.training.record import check_same
 
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_json(path, _SHAPE, WAY_OUT)
         noted = before.pop("data", None)
+        if wanted.recipe.crop is None:
+            settings["recipe"]["crop"] = before["recipe"].get("crop")
         settings["spec"] = resumed(before["spec"], wanted.spec, FIELDS)
         written = as_before(before["spec"])
         before["spec"] |= {name: value for name, value in written.items() if name in wanted.spec}
@@ -150,7 +164,10 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
                 )
         if check_same(root, noted, seen, data_changed) and not worker:
             write_text(path, json.dumps({**before, "data": seen}, indent=1) + "\n")
-        return Space.from_dict(before)
+        with about(path, WAY_OUT):
+            known = Space.from_dict(before)
+            known.check_offers()
+        return known
     if worker:
         raise InputError(f"There is no {path}. Chief and workers must share the folder of the search.")
     measure = Latency(wanted.budget, root / "latency.json") if LATENCY in wanted.budget.limits() else None
@@ -183,7 +200,9 @@ def _load(oracle: Any, root: Path, hypermodel: Any, own: Role, worker_timeout: f
     oracle.silence = worker_timeout if own.chief else 0.0
     oracle._set_project_dir(str(root), PROJECT)
     if Path(oracle._get_oracle_fname()).is_file():
-        oracle.reload()
+        check_state(root / PROJECT)
+        with reading(root / PROJECT):
+            oracle.reload()
         return
     space = oracle.get_space()
     hypermodel.declare_hyperparameters(space)

@@ -7,10 +7,10 @@ best.keras    model with the best IoU of any level so far
 tensorboard/  if TensorBoard is installed
 """
 
-import csv
 import json
 import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,18 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing, sweep, write_text
 from keras_unetpp.graph.heads import standardization
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.json_files import about, anything, fields, mapping, maybe, read_json, text
 from keras_unetpp.recipe import Recipe
+from keras_unetpp.saved_models import load_model
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.records import resumed
+from keras_unetpp.training.log import Row, read_log, write_log
 from keras_unetpp.training.record import Record, check_same
 
-Row = dict[str, float]
+_SHAPE = fields({"spec": mapping(anything), "recipe": mapping(anything)}, {"data": maybe(mapping(mapping(text())))})
+_WAY_OUT = "Put back the file that belongs to this run, or choose another folder."
 
+_DIGITS = 9
 EPOCH = "epoch"
 """What `last.keras` holds besides the model: after which epoch it was saved."""
 
@@ -41,15 +46,36 @@ class Run:
         self.log = self.folder / "log.csv"
         self.rows: list[Row] = []
 
+    def described(self) -> dict[str, Any] | None:
+        """What `run.json` says of the run that is here: `spec`, `recipe` and, maybe, `data`; None if none is here.
+
+        Raises:
+            InputError: it is missing, or does not describe a run.
+        """
+        if not self.last.exists():
+            return None
+        path = self.folder / "run.json"
+        if not path.is_file():
+            raise InputError(f"{path} is missing, so that the run there cannot go on. {_WAY_OUT}")
+        found: dict[str, Any] = read_json(path, _SHAPE, _WAY_OUT)
+        with about(path, _WAY_OUT):
+            Spec.from_dict(found["spec"]), Recipe.from_dict(found["recipe"])
+        return found
+
     def take_up(self, model: UNetPP) -> Spec:
         """The model's Spec, after it was given what a run of an earlier version here did not say of its own."""
-        if self.last.exists():
-            before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        before = self.described()
+        if before is not None:
             own = Spec.from_dict(resumed(before["spec"], model.spec.to_dict(), FIELDS))
             if own != model.spec:
                 standardization(model).epsilon = own.standardize_epsilon
                 model.spec = own
         return model.spec
+
+    def crop_of(self, recipe: Recipe) -> Recipe:
+        """The recipe, with the crop of the run that is here if it leaves it open."""
+        before = self.described() if recipe.crop is None else None
+        return recipe if before is None else replace(recipe, crop=Recipe.from_dict(before["recipe"]).crop)
 
     def start(self, spec: Spec, recipe: Recipe, resume: bool, data: Record, data_changed: bool = False) -> None:
         """Claim the folder, or check that the run in it was started with the same settings and data.
@@ -61,12 +87,12 @@ class Run:
         described: dict[str, dict[str, Any]] = {"spec": spec.to_dict(), "recipe": recipe.to_dict(), "data": data}
         path = self.folder / "run.json"
         sweep(path, self.log, self.best, self.last)
-        if not self.last.exists():
+        before = self.described()
+        if before is None:
             write_text(path, json.dumps(described, indent=2) + "\n")
             return
         if not resume:
             raise InputError(f"{self.folder} holds a run already. Choose another folder, or resume it.")
-        before = json.loads(path.read_text(encoding="utf-8"))
         known = {
             "spec": Spec.from_dict(before["spec"]).to_dict(),
             "recipe": Recipe.from_dict(before["recipe"]).to_dict(),
@@ -89,15 +115,21 @@ class Run:
         """
         if not self.last.exists():
             return 0
-        saved = keras.saving.load_model(self.last)
-        pairs = zip((*model.variables, *model.optimizer.variables),
-                    (*saved.variables, *saved.optimizer.variables), strict=True)  # fmt: skip
-        for own, kept in pairs:
+        saved: Any = load_model(self.last)
+        if getattr(saved, "optimizer", None) is None:
+            raise InputError(f"{self.last} lacks its optimizer, so the run cannot go on. {_WAY_OUT}")
+        wanted = [*model.variables, *model.optimizer.variables]
+        found = [*saved.variables, *saved.optimizer.variables]
+        if [tuple(one.shape) for one in wanted] != [tuple(one.shape) for one in found]:
+            raise InputError(f"{self.last} holds another network than the one to train. {_WAY_OUT}")
+        for own, kept in zip(wanted, found, strict=True):
             own.assign(kept)
         rows = read_log(self.log)
         done = _epoch(self.last)
         if done is None:
             done = _guess(int(model.optimizer.iterations), steps, int(rows[-1]["epoch"]) if rows else 0)
+        if not set(range(1, done + 1)) <= {row["epoch"] for row in rows}:
+            raise InputError(f"{self.log} lacks rows of the {done} epochs that are finished. {_WAY_OUT}")
         model.optimizer.iterations.assign(done * steps)
         self.rows = [row for row in rows if row["epoch"] <= done]
         return done
@@ -106,11 +138,7 @@ class Run:
         """Write an epoch down: the log first, the best model if it is one, last the model to resume from."""
         best = self.best_row()
         self.rows.append(row)
-        names = list(dict.fromkeys(name for one in self.rows for name in one))
-        with replacing(self.log) as path, open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.rows)
+        write_log(self.log, self.rows)
         if quality(row) > (-math.inf if best is None else quality(best)):
             _save(model, self.best)
         _save(model, self.last, epoch=int(row["epoch"]))
@@ -142,7 +170,12 @@ def _save(model: keras.Model, path: Path, epoch: int | None = None) -> None:
 def _epoch(path: Path) -> int | None:
     """The epoch after which a model was saved; None of one that version 0.1.0 saved."""
     with zipfile.ZipFile(path) as file:
-        return int(file.read(EPOCH)) if EPOCH in file.namelist() else None
+        told = file.read(EPOCH) if EPOCH in file.namelist() else None
+    if told is None:
+        return None
+    if not told.isdigit() or len(told) > _DIGITS:
+        raise InputError(f"{path} does not tell after which epoch it was saved. {_WAY_OUT}")
+    return int(told)
 
 
 def _guess(iterations: int, steps: int, last: int) -> int:
@@ -151,12 +184,3 @@ def _guess(iterations: int, steps: int, last: int) -> int:
     exact = [epoch for epoch in likely if iterations == epoch * steps]
     whole = [epoch for epoch in likely if iterations % epoch == 0]  # with the steps that an epoch had then
     return next(iter((*exact, *whole, *likely)), iterations // steps)
-
-
-def read_log(path: Path) -> list[Row]:
-    """The rows of a run's `log.csv`."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows: list[dict[str, Any]] = list(csv.DictReader(file))
-    return [
-        {name: int(value) if name == "epoch" else float(value) for name, value in row.items() if value} for row in rows
-    ]
