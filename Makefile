@@ -3,8 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 WORKERS := -n 2 --dist worksteal
 MEDIAPIPE := .venv-mediapipe/bin
+JAX := .venv-jax/bin
 
-.PHONY: demo test sweep fast mediapipe lint clean
+.PHONY: demo test sweep backends fast mediapipe lint clean
 
 demo: .venv/demo.stamp  ## segment real microscopy with the trained model from the zoo
 	$(BIN)/python tools/demo.py demo-output
@@ -14,6 +15,11 @@ test: lint  ## the gate: style, types, all tests but the sweeps
 
 sweep: .venv/dev.stamp  ## every row of the tables that the gate samples
 	$(BIN)/python -m pytest -q $(WORKERS) -m sweep
+
+backends:  ## what holds on TensorFlow holds on JAX, in an environment of its own
+	test -x $(JAX)/python || $(PYTHON) -m venv .venv-jax
+	$(JAX)/python -m pip install --quiet --disable-pip-version-check --editable ".[jax]"
+	$(JAX)/python -m pytest -q tests/graph/test_backend.py tests/training/test_other_backends.py -k jax
 
 fast: lint  ## the gate without the slow tests
 	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow and not sweep"
@@ -34,4 +40,4 @@ lint: .venv/dev.stamp
 	touch $@
 
 clean:
-	rm -rf .venv .venv-mediapipe build dist demo-output *.egg-info
+	rm -rf .venv .venv-jax .venv-mediapipe build dist demo-output *.egg-info

@@ -1,5 +1,6 @@
 """The one error class for input that a user can mend."""
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -10,15 +11,44 @@ class InputError(ValueError):
     The command line prints the message as one line and exits with code 2.
     """
 
+    def __init__(self, message: object) -> None:
+        super().__init__(shown_lines(message))
+
 
 class InputWarning(UserWarning):
     """A result that is not what the caller may expect of such input; the message says why and the way out."""
 
+    def __init__(self, message: object) -> None:
+        super().__init__(shown_lines(message))
 
-def shown(value: object, most: int = 80) -> str:
+
+def shown(text: str | os.PathLike[str]) -> str:
+    """A name, or a line of text with names in it, fit for a terminal: what cannot be printed is escaped.
+
+    Control characters would act on the terminal, and bytes that are no UTF-8 cannot be encoded.
+
+    >>> print(shown("a\\x1b[2J\\udcff.png"))
+    a\\x1b[2J\\xff.png
+    """
+    return "".join(one if one.isprintable() else _escaped(one) for one in os.fspath(text))
+
+
+def shown_lines(text: object) -> str:
+    """What `shown` is for a line, for a text of several."""
+    return "\n".join(map(shown, str(text).split("\n")))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is no UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else character.encode("ascii", "backslashreplace").decode()
+
+
+def brief(value: object, most: int = 80) -> str:
     """A value as a message shows it: in one line, cut off where it is long.
 
-    >>> shown("x" * 100, 9)
+    >>> brief("x" * 100, 9)
     "'xxxxxxxx.."
     """
     try:

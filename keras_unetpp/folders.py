@@ -2,13 +2,15 @@
 
 import os
 import warnings
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_unetpp.errors import InputError, InputWarning
-from keras_unetpp.files import replacing
+from keras_unetpp.files import check_length, prepare, replacing
 from keras_unetpp.images import FilePath, image_size, list_images, write_png
 from keras_unetpp.images import overlay as painted
 from keras_unetpp.inference import Predictor, check_output
@@ -19,8 +21,8 @@ from keras_unetpp.spec.plan import Level
 
 
 def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: Level = None, output: str = "mask",
-                   threshold: float = 0.5, overlay: bool = True, skip_existing: bool = False, progress: bool = False,
-                   **options: Any) -> "Written":  # fmt: skip
+                   threshold: float = 0.5, overlay: bool = True, skip_existing: bool = False, overwrite: bool = False,
+                   progress: bool = False, **options: Any) -> "Written":  # fmt: skip
     """Segment an image file, or all images of a folder, into a folder.
 
     For `NAME.*` it writes, each file whole or not at all:
@@ -38,12 +40,13 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
     Args:
         model: a model of this package, or an exported file; see `segment`.
         source: an image file, or a folder of such; sub-folders are left out.
-        out: folder to write to, made if missing; files of the same names are replaced.
+        out: folder to write to, made if missing; files of the same names that this package wrote are replaced.
         level: 1..d, or "mean"; default the deepest.
         output: "mask" or "probabilities".
         threshold: of the mask, 0..1, where classes do not exclude each other.
         overlay: write overlays; of classes that do not exclude each other, they show the most probable.
         skip_existing: leave out the images whose files are all there, to go on with an interrupted run.
+        overwrite: replace files of the same names too that this package did not write, or that were changed since.
         progress: show a progress bar.
         options: of `Predictor`.
 
@@ -53,7 +56,8 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
 
     Raises:
         InputError: before any prediction: two images that would give a file of the same name, no image, `out` holding
-            the images, or what `Predictor` raises. At the end: not one image could be segmented.
+            the images, files in `out` that are not ours, names that would be too long, or what `Predictor` raises. At
+            the end: not one image could be segmented.
         OSError: `out` cannot be written, told before any prediction; or a file later. The text names the path.
     """
     check_output(output, threshold)
@@ -63,20 +67,20 @@ def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: 
     overlay = overlay and rank == 2
     paths, failed = _images(Path(source), Path(out), predictor)
     names = {path: _names(path.stem, predictor, output, overlay) for path in paths}
-    _check_unique(names)
-    _check_writable(Path(out))
+    _check_names(names)
     files = {path: [Path(out, name) for name in own] for path, own in names.items() if path not in failed}
     if skip_existing:
         files = {path: own for path, own in files.items() if not all(file.is_file() for file in own)}
+    _check_writable(Path(out), (file for own in files.values() for file in own), overwrite)
     alone, ranges = len(files) == 1, Ranges("Images to segment")
-    for path, own in track(files.items(), "segmenting", progress and not alone, len(files)):
-        try:
-            contents = _contents(predictor, path, output, threshold, overlay, progress and alone, ranges)
-        except InputError as error:
-            failed[path] = error
-            continue
-        for file, content in zip(own, contents, strict=True):
-            _write(file, content)
+    with _Writer(overwrite) as writer:
+        for path, own in track(files.items(), "segmenting", progress and not alone, len(files)):
+            try:
+                contents = _contents(predictor, path, output, threshold, overlay, progress and alone, ranges)
+            except InputError as error:
+                failed[path] = error
+                continue
+            writer.put(own, contents)
     ranges.tell()
     return _told([file for path, own in files.items() if path not in failed for file in own], failed, len(paths))
 
@@ -137,21 +141,22 @@ def _names(stem: str, predictor: Predictor, output: str, overlay: bool) -> list[
     return [*names, f"{stem}_overlay.png"] if overlay else names
 
 
-def _check_unique(names: dict[Path, list[str]]) -> None:
-    """Raise `InputError` naming two images of one stem, or whose names differ only by what is appended here."""
+def _check_names(names: dict[Path, list[str]]) -> None:
+    """Raise `InputError` naming two images of one stem, or whose names differ only by what is appended here.
+
+    So is an image told whose name is too long with that.
+    """
     owners: dict[str, Path] = {}
     for path, own in names.items():
         for name in own:
+            check_length(name, path)
             if name in owners:
                 raise InputError(f"{owners[name]} and {path} would both give {name}; rename one of them")
             owners[name] = path
 
 
-def _check_writable(out: Path) -> None:
-    probe = out / ".writable"
-    with replacing(probe) as temporary:
-        temporary.write_bytes(bytes(4096))
-    probe.unlink()
+def _check_writable(out: Path, files: Iterable[Path] = (), overwrite: bool = False) -> None:
+    prepare([*files] or [out / "any.png"], overwrite)
 
 
 def _contents(predictor: Predictor, path: Path, output: str, threshold: float, overlay: bool,
@@ -172,11 +177,41 @@ def _contents(predictor: Predictor, path: Path, output: str, threshold: float, o
     return contents
 
 
-def _write(path: Path, content: np.ndarray) -> None:
+class _Writer:
+    """Writes the files of one image while the next one is segmented: the disk takes its time to keep them."""
+
+    def __init__(self, overwrite: bool) -> None:
+        self.overwrite = overwrite
+        self._pool = ThreadPoolExecutor(1)
+        self._before: Future[None] | None = None
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def put(self, files: Sequence[Path], contents: Sequence[np.ndarray]) -> None:
+        """Write contents once those before are written; an error of these is raised here."""
+        self._wait()
+        self._before = self._pool.submit(self._write, files, contents)
+
+    def __exit__(self, *_: object) -> None:
+        with self._pool:
+            self._wait()
+
+    def _wait(self) -> None:
+        before, self._before = self._before, None
+        if before is not None:
+            before.result()
+
+    def _write(self, files: Sequence[Path], contents: Sequence[np.ndarray]) -> None:
+        for file, content in zip(files, contents, strict=True):
+            _write(file, content, self.overwrite)
+
+
+def _write(path: Path, content: np.ndarray, overwrite: bool) -> None:
     if path.suffix == ".png":
-        write_png(path, content)
+        write_png(path, content, overwrite)
         return
-    with replacing(path) as temporary:
+    with replacing(path, overwrite) as temporary:
         if path.suffix == ".npy":
             np.save(temporary, content)
             return

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from keras_unetpp.errors import InputError, shown
+from keras_unetpp.errors import InputError, brief
 
 MOST_BYTES = 2**27
 """Of a file that is read whole; the record of a million images has fewer."""
@@ -172,7 +172,7 @@ def mapping(shape: Shape) -> Shape:
     def check(value: Any) -> str:
         if not isinstance(value, dict):
             return _not("an object", value)
-        return next((f"{shown(name)}: {wrong}" for name, one in value.items() if (wrong := shape(one))), "")
+        return next((f"{brief(name)}: {wrong}" for name, one in value.items() if (wrong := shape(one))), "")
 
     return check
 
@@ -193,14 +193,14 @@ def fields(required: Mapping[str, Shape], optional: Mapping[str, Shape] | None =
 
 
 def _not(wanted: str, value: Any) -> str:
-    return f"{wanted} is required, received {shown(value)}"
+    return f"{wanted} is required, received {brief(value)}"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise _Fault(f"has {shown(twice)} twice in one object")
+        raise _Fault(f"has {brief(twice)} twice in one object")
     return made
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from keras_unetpp.errors import InputError, hint, shown
+from keras_unetpp.errors import InputError, brief, hint
 from keras_unetpp.labels import LABELS, resolved_labels
 from keras_unetpp.spec.fields import with_field_help
 
@@ -84,11 +84,11 @@ class Recipe:
         sides = side if isinstance(side, tuple) else (side,) * rank
         if len(sides) != rank:
             wanted = "height and width" if rank == 2 else "depth, height and width"
-            raise InputError(f"Recipe.crop must be one side, or {rank}: {wanted}. Received: {shown(self.crop)}.")
+            raise InputError(f"Recipe.crop must be one side, or {rank}: {wanted}. Received: {brief(self.crop)}.")
         if any(side % divisor for side in sides):
             raise InputError(
                 f"Recipe.crop must be a multiple of {divisor}, the reduction of the lowest row. Received:"
-                f" {shown(self.crop)}."
+                f" {brief(self.crop)}."
             )
         return sides
 
@@ -115,7 +115,7 @@ def check_names(names: Iterable[str]) -> None:
     known = [item.name for item in fields(Recipe)]
     for name in names:
         if name not in known:
-            raise InputError(f"Recipe has no field {shown(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
+            raise InputError(f"Recipe has no field {brief(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
@@ -130,7 +130,7 @@ def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
     ):
         raise InputError(
             f"Recipe.{name} must be numbers from 0 to {MOST_WEIGHT:,}, one a class, and not all 0. Received:"
-            f" {shown(values)}."
+            f" {brief(values)}."
         )
     return tuple(float(one) for one in given)
 
@@ -140,7 +140,7 @@ def _check(name: str, value: Any, default: Any, rule: Any) -> None:
         return
     if rule["allowed"]:
         if value not in rule["allowed"]:
-            raise InputError(f"Recipe.{name} must be one of {', '.join(rule['allowed'])}. Received: {shown(value)}.")
+            raise InputError(f"Recipe.{name} must be one of {', '.join(rule['allowed'])}. Received: {brief(value)}.")
         return
     kind = type(1 if default is None else default)
     number = type(value) in ((int, float) if kind is float else (kind,))
@@ -149,4 +149,4 @@ def _check(name: str, value: Any, default: Any, rule: Any) -> None:
         wanted = {bool: "True or False", int: "a whole number", float: "a number"}[kind]
         bound = "" if low is None or (number and value > high) else f" of at least {low}"
         most = f" of at most {high:,}" if number and low is not None and value > high else ""
-        raise InputError(f"Recipe.{name} must be {wanted}{bound}{most}. Received: {shown(value)}.")
+        raise InputError(f"Recipe.{name} must be {wanted}{bound}{most}. Received: {brief(value)}.")

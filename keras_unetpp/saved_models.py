@@ -1,5 +1,6 @@
 """Files of Keras models: the one place that opens them."""
 
+import io
 import math
 import os
 import threading
@@ -14,6 +15,7 @@ import keras
 
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.finite import check_finite
+from keras_unetpp.h5_files import check_h5
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 BEST = "best.keras"
@@ -97,6 +99,7 @@ def _checked_bytes(file: Path) -> int:
     """
     size = file.stat().st_size
     if file.suffix.lower() != ".keras" or not size:
+        check_h5(file, size, file)
         return size
     try:
         with zipfile.ZipFile(file) as archive:
@@ -109,6 +112,9 @@ def _checked_bytes(file: Path) -> int:
                 )
             broken = archive.testzip()
             unpacked = sum(one.file_size for one in members)
+            for one in members if broken is None else ():
+                if one.filename.endswith(".h5"):
+                    check_h5(io.BytesIO(archive.read(one)), one.file_size, file)
     except InputError:
         raise
     except Exception as error:  # damaged headers end in errors of many classes

@@ -99,7 +99,8 @@ def check_names(
         )
 
 
-def save(model: keras.Model, path: str | os.PathLike[str], dtype: str | None = None) -> None:
+def save(model: keras.Model, path: str | os.PathLike[str], dtype: str | None = None, *,
+         overwrite: bool = False) -> None:  # fmt: skip
     """Write the model's weights to a safetensors file, whole or not at all; equal weights make equal bytes.
 
     The metadata holds, as JSON under `keras_unetpp`, the version of the format and of the package, and the Spec if the
@@ -110,9 +111,11 @@ def save(model: keras.Model, path: str | os.PathLike[str], dtype: str | None = N
         path: the file, usually `*.safetensors`.
         dtype: `float32`; `float16`, which halves the file, keeps 11 bits and takes what is below 3e-8 to 0; None, the
             weights' own.
+        overwrite: whether a file may be replaced that this package did not write.
 
     Raises:
-        InputError: naming the weights that are not finite, or beyond the largest number of `dtype`.
+        InputError: naming the weights that are not finite, or beyond the largest number of `dtype`; or a file in the
+            way that is not ours.
         OSError: the file cannot be written.
     """
     if dtype not in _DTYPES:
@@ -121,23 +124,26 @@ def save(model: keras.Model, path: str | os.PathLike[str], dtype: str | None = N
     _check_range(arrays, dtype)
     spec = getattr(model, "spec", None)
     arrays = {name: array.astype(dtype or array.dtype) for name, array in arrays.items()}
-    write(arrays, path, {"spec": spec.to_dict() if spec else None})
+    write(arrays, path, {"spec": spec.to_dict() if spec else None}, overwrite)
 
 
-def write(state: Mapping[str, np.ndarray], path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
+def write(state: Mapping[str, np.ndarray], path: str | os.PathLike[str], about: Mapping[str, Any],
+          overwrite: bool = False) -> None:  # fmt: skip
     """Write arrays by name to a safetensors file, whole or not at all, with what `read` shall tell about them.
 
     Args:
         state: name -> array.
         path: the file, usually `*.safetensors`.
         about: what JSON can hold; `format` and `version` are added.
+        overwrite: whether a file may be replaced that this package did not write.
 
     Raises:
+        InputError: a file is in the way that is not ours.
         OSError: the file cannot be written.
     """
     about = {"format": FORMAT, "version": __version__, **about}
     data = safetensors.numpy.save(dict(state), {HEADER: json.dumps(about)})
-    with replacing(path) as temporary:
+    with replacing(path, overwrite) as temporary:
         temporary.write_bytes(data)
 
 

@@ -12,6 +12,7 @@ import keras
 from keras_unetpp import weights
 from keras_unetpp.artefacts import is_artefact
 from keras_unetpp.errors import InputError, hint
+from keras_unetpp.files import inside
 from keras_unetpp.graph.build import assemble
 from keras_unetpp.json_files import fields as with_fields
 from keras_unetpp.json_files import mapping, number, read_json, text, whole
@@ -106,8 +107,9 @@ def list(folder: str | Path | None = None) -> Entries:
     if not path.is_file():
         raise InputError(f"There is no zoo manifest at {path}. Install the package again, or name another folder.")
     rows: dict[str, dict[str, Any]] = read_json(path, mapping(_ROW), "Install the package again, or mend it.")
-    names = [item.name for item in fields(Entry) if item.name not in ("name", "folder")]
-    return Entries(Entry(name, root / row["folder"], **{own: row[own] for own in names}) for name, row in rows.items())
+    own = [item.name for item in fields(Entry) if item.name not in ("name", "folder")]
+    return Entries(Entry(name, inside(root, row["folder"]), **{one: row[one] for one in own})
+                   for name, row in rows.items())  # fmt: skip
 
 
 def entry(name: str, folder: str | Path | None = None) -> Entry:

@@ -1,5 +1,6 @@
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ from PIL import Image
 from tifffile import imwrite
 
 from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.files import RECORD
 from keras_unetpp.folders import predict_folder
 from keras_unetpp.graph.build import build
 from keras_unetpp.images import list_images, overlay, read_image, read_mask, write_png
@@ -47,7 +49,8 @@ def test_masks_and_overlays_of_a_folder(model, source, tmp_path):
     out = tmp_path / "deep" / "out"
     written = predict_folder(model, str(source), str(out), threshold=0.48, progress=True)
     expected = ["a.png", "a_overlay.png", "b.png", "b_overlay.png", "c.png", "c_overlay.png"]
-    assert [path.name for path in written] == names(out) == expected
+    assert [path.name for path in written] == expected
+    assert names(out) == [*expected, RECORD]
     predict = Predictor(model)
     for path in list_images(source):
         mask = predict.mask(predict(path)["L1"], threshold=0.48)
@@ -115,12 +118,14 @@ def test_files_are_replaced_or_kept(model, source, tmp_path):
     good = (out / "a.png").read_bytes()
     (out / "a.png").write_bytes(b"old")
     (out / "b_overlay.png").unlink()
-    (out / "b.png").write_bytes(b"old")
+    (out / "b.png").unlink()
     written = predict_folder(model, source, out, skip_existing=True)
     assert [path.name for path in written] == ["b.png", "b_overlay.png"]
     assert (out / "a.png").read_bytes() == b"old"
     assert predict_folder(model, source, out, skip_existing=True) == []
-    assert len(predict_folder(model, source, out)) == 6
+    with pytest.raises(InputError, match=r"out/a\.png is there already, and this package did not write it"):
+        predict_folder(model, source, out)
+    assert len(predict_folder(model, source, out, overwrite=True)) == 6
     assert (out / "a.png").read_bytes() == good
 
 
@@ -128,16 +133,16 @@ def test_an_interrupted_run_leaves_whole_files_and_is_gone_on_with(model, source
     out = tmp_path / "out"
     call = Predictor.__call__
 
-    def stopped(self, image, *options):
+    def stopped(self, image, *more):
         if image.shape[0] == 17:
             raise KeyboardInterrupt
-        return call(self, image, *options)
+        return call(self, image, *more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Predictor, "__call__", stopped)
         with pytest.raises(KeyboardInterrupt):
             predict_folder(model, source, out)
-    assert names(out) == ["a.png", "a_overlay.png"]
+    assert names(out) == ["a.png", "a_overlay.png", RECORD]
     assert len(predict_folder(model, source, out, skip_existing=True)) == 4
 
 
@@ -161,7 +166,7 @@ def test_bad_images_stop_no_other_and_are_named(model, source, tmp_path):
         "b2.png": f"cannot read {source}/b2.png",
         "z.png": f"cannot read {source}/z.png",
     }
-    assert len(written) == len(names(tmp_path / "out")) == 6
+    assert len(written) == len(names(tmp_path / "out")) - 1 == 6
 
 
 def test_an_image_of_other_channels_stops_no_other(model, source, tmp_path):
@@ -172,7 +177,7 @@ def test_an_image_of_other_channels_stops_no_other(model, source, tmp_path):
 
 
 def test_nothing_but_bad_images_is_an_error(model, source, tmp_path, monkeypatch):
-    for path in source.iterdir():
+    for path in list_images(source):
         path.write_bytes(b"no image")
     (source / "a.png").write_bytes(b"no image")
     out = tmp_path / "out"
@@ -202,15 +207,15 @@ def test_the_images_are_not_written_over(model, source, tmp_path, monkeypatch):
     for given, out in ((source, source), (source, tmp_path / "link"), (source / "a.png", source)):
         text = f"masks would mix with, or replace, the images in {out}; name another folder to write to"
         fails(InputError, text, monkeypatch, model, given, out)
-    assert names(source) == ["a.png", "b.png", "c.tif"]
+    assert names(source) == ["a.png", "b.png", "c.tif", RECORD]
 
 
 def test_sources_that_are_none(model, source, tmp_path, monkeypatch):
     missing, empty, out = tmp_path / "missing", tmp_path / "empty", tmp_path / "out"
     empty.mkdir()
     fails(InputError, f"no such image or folder: {missing}", monkeypatch, model, missing, out)
-    supported = ".png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff"
-    fails(InputError, f"{empty} holds no image; supported are {supported}", monkeypatch, model, empty, out)
+    text = f"{empty} holds no image; supported are .png, .jpg, .jpeg, .bmp, .webp, .tif, .tiff"
+    fails(InputError, text, monkeypatch, model, empty, out)
     text = f"a folder is required to write to; {source}/b.png is a file"
     fails(InputError, text, monkeypatch, model, source / "a.png", source / "b.png")
 
@@ -227,7 +232,7 @@ def test_options_that_do_not_fit(model, source, tmp_path, monkeypatch):
 
 def test_a_folder_below_a_file_cannot_be_made(model, source, monkeypatch):
     out = source / "a.png" / "out"
-    text = f"[Errno {errno.ENOTDIR}] cannot write {out}/.writable: Not a directory"
+    text = f"[Errno {errno.ENOTDIR}] cannot write {out}/a.png: Not a directory"
     fails(NotADirectoryError, text, monkeypatch, model, source, out)
 
 
@@ -235,7 +240,7 @@ def test_a_folder_below_a_file_cannot_be_made(model, source, monkeypatch):
 def test_a_read_only_folder(model, source, tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir(mode=0o555)
-    text = f"[Errno {errno.EACCES}] cannot write {out}/.writable: Permission denied"
+    text = f"[Errno {errno.EACCES}] cannot write {out}/a.png: Permission denied"
     fails(PermissionError, text, monkeypatch, model, source, out)
 
 
@@ -245,6 +250,74 @@ def test_a_full_disk_is_told_before_any_prediction(model, source, tmp_path, monk
 
     monkeypatch.setattr(Path, "write_bytes", full)
     out = tmp_path / "out"
-    text = f"[Errno {errno.ENOSPC}] cannot write {out}/.writable: No space left on device"
+    text = f"[Errno {errno.ENOSPC}] cannot write {out}/a.png: No space left on device"
     fails(OSError, text, monkeypatch, model, source, out)
     assert names(out) == []
+
+
+def test_label_masks_of_the_users_are_never_replaced_by_predictions(model, source, tmp_path, monkeypatch):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for name in ("a.png", "c.png"):
+        write_png(tmp_path / name, np.full((20, 31), 7, np.uint8))
+        (tmp_path / name).rename(masks / name)
+    before = {path.name: path.read_bytes() for path in masks.iterdir()}
+    with monkeypatch.context() as patch:
+        text = (
+            f"{masks}/a.png (and 1 more) is there already, and this package did not write it, or it was changed since."
+            " Choose another name, or say overwrite=True (--overwrite) to replace it."
+        )
+        for options in ({}, {"skip_existing": True}):
+            fails(InputError, text, patch, model, source, masks, **options)
+    assert {path.name: path.read_bytes() for path in masks.iterdir()} == before
+    assert len(predict_folder(model, source, masks, overwrite=True)) == 6
+    assert len(predict_folder(model, source, masks)) == 6
+
+
+def test_hidden_files_of_the_users_stay(model, source, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".writable", ".probe", ".a.png"):
+        (out / name).write_text("mine")
+    predict_folder(model, source, out)
+    assert [(out / name).read_text() for name in (".writable", ".probe", ".a.png")] == ["mine"] * 3
+    assert len(names(out)) == 3 + 6 + 1
+
+
+def test_long_names_are_written_and_longer_ones_told_first(model, source, tmp_path, monkeypatch):
+    (source / "a.png").rename(source / f"{'ä' * 120}.png")
+    (source / "b.png").rename(source / (os.fsdecode(b"\xff" * 240) + ".png"))
+    assert len(predict_folder(model, source, tmp_path / "out")) == 6
+    assert len(names(tmp_path / "out")) == 7
+    (source / "c.tif").rename(source / f"{'c' * 244}.tif")
+    text = (
+        f"{source}/{'c' * 244}.tif would give {'c' * 244}_overlay.png, a name of 256 bytes; 255 are allowed. Rename it"
+        " to something shorter."
+    )
+    assert len(predict_folder(model, source, tmp_path / "plain", overlay=False)) == 3
+    fails(InputError, text, monkeypatch, model, source, tmp_path / "out")
+
+
+def test_two_predictions_share_a_folder(model, source, tmp_path):
+    """Each of other images, at the same time."""
+    out = tmp_path / "out"
+    shards = [[path for path in list_images(source) if (path.name == "a.png") == first] for first in (True, False)]
+    for number, shard in enumerate(shards):
+        (tmp_path / f"in{number}").mkdir()
+        for path in shard:
+            path.rename(tmp_path / f"in{number}" / path.name)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(predict_folder, model, tmp_path / f"in{number}", out) for number in (0, 1)]
+        assert sorted(path.name for run in runs for path in run.result()) == names(out)[:-1]
+
+
+def test_modes_and_links_are_kept(model, source, tmp_path):
+    out, disk = tmp_path / "out", tmp_path / "disk"
+    predict_folder(model, source, out)
+    (out / "a.png").chmod(0o600)
+    out.rename(disk)
+    out.symlink_to(disk)
+    predict_folder(model, source, out)
+    assert oct((out / "a.png").stat().st_mode & 0o777) == "0o600"
+    assert out.is_symlink()
+    assert names(tmp_path) == ["disk", "in", "out"]

@@ -17,8 +17,9 @@ PACKAGE = "keras_unetpp"
 ORDER = (
     *("imports", "registration", "errors", "json_files", "requirements", "tables", "machine", "files", "downloads"),
     *("spec", "labels", "recipe", "data_folder", "progress", "windows", "pixels", "masks", "images", "finite"),
-    *("torch_pickle", "torch_files", "weights", "interop", "graph", "saved_models", "artefacts", "networks"),
-    *("inference", "training", "pruning", "export", "zoo", "folders", "search", "cli", "__main__", "__init__"),
+    *("h5_files", "torch_pickle", "torch_files", "weights", "interop", "graph", "saved_models", "artefacts"),
+    *("networks", "inference", "training", "pruning", "export", "zoo", "folders", "search", "cli", "__main__"),
+    *("__init__",),
 )
 """The parts of the package from the bottom up; a part imports only those before it."""
 
@@ -161,3 +162,41 @@ def test_examples_run(path):
     result = doctest.testmod(module, extraglobs=names)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+REMOVES = {"rmtree", "unlink", "remove", "removedirs", "rename", "renames", "replace", "rmdir", "move"}
+"""What takes a file or folder of the user's away."""
+
+OF_MODULES = {"os", "shutil", "pathlib", "posix"}
+
+
+def removals(tree):
+    """Calls that delete, rename or replace files; `str.replace` has two arguments, `dataclasses.replace` fields."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in OF_MODULES:
+            found += [f"{node.module}.{alias.name}" for alias in node.names if alias.name in REMOVES]
+        if not isinstance(node, ast.Attribute) or node.attr not in REMOVES:
+            continue
+        of_module = isinstance(node.value, ast.Name) and node.value.id in OF_MODULES
+        if of_module or node.attr in ("rmtree", "unlink", "rmdir", "rename"):
+            found.append(node.attr)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "replace":
+            path_method = len(node.args) == 1 and not isinstance(node.args[0], ast.Starred) and not node.keywords
+            found += ["replace"] if path_method else []
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path) != "files.writing"], ids=short)
+def test_one_module_replaces_and_deletes(path):
+    assert removals(tree_of(path)) == []
+
+
+def test_that_removals_are_found():
+    code = "os.replace(a, b); a.replace(b); shutil.rmtree(a); f.unlink(missing_ok=True); a.rename(b); os.remove(a)"
+    assert len(removals(ast.parse(code))) == 6
+    assert removals(ast.parse("from os import unlink, path")) == ["os.unlink"]
+    assert removals(ast.parse("a.replace('x', 'y'); replace(spec, a=1); spec.replace(depth=2); rows.remove(a)")) == []
+    writing = next(path for path in FILES if name_of(path) == "files.writing")
+    assert set(removals(tree_of(writing))) >= {"replace", "rename", "rmtree", "unlink"}

@@ -19,7 +19,7 @@ from PIL import Image
 pytestmark = pytest.mark.slow
 
 NETWORK = ("--width", "4", "--depth", "2", "--normalization", "rescale")
-RECIPE = ("--epochs", "3", "--batch-size", "2", "--crops-per-epoch", "16", "--learning-rate", "0.01")
+RECIPE = ("--batch-size", "2", "--crops-per-epoch", "16", "--learning-rate", "0.01")
 AGREEMENT = 0.98
 """Part of the pixels on which a file of 8 bits must say what the model says."""
 
@@ -35,11 +35,12 @@ class Kind:
     files: tuple[str, ...] = ("a.tflite", "a.onnx", "served/1")
     size: str = "48,52"
     crop: str = "32"
+    epochs: int = 3
 
 
 KINDS = {
     "binary": Kind(),
-    "classes": Kind(classes=3),
+    "classes": Kind(classes=3, epochs=8),
     "sixteen": Kind(dtype="uint16", channels=1, files=("a.tflite", "a.onnx")),
     "volume": Kind(channels=1, sides=(16, 24, 28), files=("a.onnx",), size="16,24,28", crop="16"),
     "grey": Kind(channels=1, files=("a.tflite", "served/1")),
@@ -105,14 +106,14 @@ def test_every_step_computes_what_the_step_before_did(name, tmp_path):
     data(tmp_path / "data", kind)
     shape = ",".join(["none"] * len(kind.sides) + [str(kind.channels)])
     said = run(tmp_path, "train", "--data", "data", "--out", "run", "--input-shape", shape, "--classes", kind.classes,
-               "--crop", kind.crop, *NETWORK, *RECIPE)  # fmt: skip
+               "--crop", kind.crop, "--epochs", kind.epochs, *NETWORK, *RECIPE)  # fmt: skip
     assert "best model: run/best.keras" in said
     assert "note:" not in said
     recorded = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
     assert recorded["labels"] == ("classes" if kind.classes > 1 else "foreground")
     table = run(tmp_path, "levels", "--model", "run/best.keras", "--data", "data", "--repeat", "1")
     scores = {row.split()[0]: float(row.split()[-2]) for row in table.splitlines() if re.match(r"L\d|mean", row)}
-    assert scores["L2"] > 0.5, table
+    assert scores["L2"] > (0.5 if kind.classes == 1 else 0.3), table  # of one that learnt nothing: 0 or next to it
     whole = probabilities(tmp_path, "whole", "run/best.keras", "--level", "2")
     assert all(array.shape == (*kind.sides, kind.classes) for array in whole.values())
     assert len(whole) == 6
@@ -127,7 +128,7 @@ def test_every_step_computes_what_the_step_before_did(name, tmp_path):
 
 def test_8_bits_agree_on_the_masks(tmp_path):
     data(tmp_path / "data", KINDS["binary"])
-    run(tmp_path, "train", "--data", "data", "--out", "run", "--crop", "32", *NETWORK, *RECIPE)
+    run(tmp_path, "train", "--data", "data", "--out", "run", "--crop", "32", "--epochs", 3, *NETWORK, *RECIPE)
     whole = masks(tmp_path, "whole", "run/best.keras")
     assert all(set(np.unique(mask)) == {0, 255} for mask in whole.values())
     for file, size in (("a.tflite", ("--size", "48,52")), ("a.onnx", ())):

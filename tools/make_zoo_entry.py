@@ -45,8 +45,8 @@ def main() -> None:
     trained: UNetPP = keras.saving.load_model(options.run / "best.keras", compile=False)
     folder = options.zoo / options.name.replace("-", "_")
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / SPEC, trained.spec.to_json() + "\n")
-    weights.save(trained, folder / WEIGHTS, dtype="float16")
+    write_text(folder / SPEC, trained.spec.to_json() + "\n", overwrite=True)
+    weights.save(trained, folder / WEIGHTS, dtype="float16", overwrite=True)
     shipped = kup.build(trained.spec)
     weights.load(shipped, folder / WEIGHTS)
     scores = every_score(shipped, options.data)
@@ -60,7 +60,7 @@ def main() -> None:
         tables=tables, best=best, params=f"{cost(trained.spec).params:,}", licence=options.licence,
         command=options.command, half=f"{after - before:+.5f}",
     )  # fmt: skip
-    write_text(folder / CARD, card)
+    write_text(folder / CARD, card, overwrite=True)
     add_row(options.zoo / "manifest.json", options.name, {
         "folder": folder.name, "summary": options.summary, "licence": options.licence, "best_level": int(best[1:]),
         "val_iou": round(after, 4),
@@ -88,7 +88,7 @@ def score_tables(scores: Sequence[Score], heads: Sequence[str]) -> str:
 def add_row(manifest: Path, name: str, row: dict[str, object]) -> None:
     """Put the entry into the manifest, or replace it there."""
     rows = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
-    write_text(manifest, json.dumps({**rows, name: row}, indent=2) + "\n")
+    write_text(manifest, json.dumps({**rows, name: row}, indent=2) + "\n", overwrite=True)
 
 
 CARD_TEXT = """# {name}

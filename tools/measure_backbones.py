@@ -37,7 +37,7 @@ def main() -> None:
         facts[name] = [list(tap[2:]) for tap in taps]
         print(f"{name:28} {time.perf_counter() - start:5.1f} s", *(tap.channels for tap in taps), flush=True)
     lines = [f"{json.dumps(name)}: {json.dumps(facts[name])}" for name in BACKBONES if name in facts]
-    write_text(options.out, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_text(options.out, "{\n" + ",\n".join(lines) + "\n}\n", overwrite=True)
 
 
 if __name__ == "__main__":

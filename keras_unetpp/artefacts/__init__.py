@@ -11,6 +11,8 @@ import numpy as np
 from keras_unetpp.artefacts.runtime import LABELS, SIGNATURE, SPEC, Opened
 from keras_unetpp.artefacts.signature import Signature, level_name, probabilities_of
 from keras_unetpp.errors import InputError
+from keras_unetpp.files import check_text
+from keras_unetpp.json_files import check_regular
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tables import mega
 
@@ -29,7 +31,7 @@ def is_artefact(path: object) -> bool:
 
 
 def open_file(path: str | os.PathLike[str], format: str | None = None, threads: int | None = None,
-              inside: bool = False) -> Opened:  # fmt: skip
+              inside: bool = False, trusted: bool = False) -> Opened:  # fmt: skip
     """A file in its runtime, which runs in a process of its own.
 
     Args:
@@ -37,6 +39,7 @@ def open_file(path: str | os.PathLike[str], format: str | None = None, threads: 
         format: "saved_model", "tflite" or "onnx"; default by the path.
         threads: how many to run on; default all cores.
         inside: run TFLite and ONNX files in this process, for files just written.
+        trusted: run a SavedModel even if it holds what `export` does not write.
 
     Raises:
         InputError: there is no such file, its runtime is not installed, or cannot open it.
@@ -44,13 +47,16 @@ def open_file(path: str | os.PathLike[str], format: str | None = None, threads: 
     path = Path(path)
     if not path.exists():
         raise InputError(f"There is no exported file {path}.")
+    if not path.is_dir():
+        check_regular(path)
     if format is None and not is_artefact(path):
         raise InputError(
             f"An exported file is a .tflite, a .onnx, or a folder that holds {GRAPH_FILE}, NAME/VERSION. Received:"
             f" {path}. Open a .keras file, or a name of the zoo, with kup.load."
         )
+    check_text(path, "an exported file")
     name = format or SUFFIXES.get(path.suffix.lower(), "saved_model")
-    opened: Opened = importlib.import_module(f"{__name__}.{name}").open(path, threads, inside)
+    opened: Opened = importlib.import_module(f"{__name__}.{name}").open(path, threads, inside, trusted)
     return opened
 
 
@@ -62,6 +68,7 @@ class Artefact:
     Args:
         path: `NAME.tflite`, `NAME.onnx`, or the folder of a SavedModel, NAME/VERSION.
         threads: how many to run on; default all cores.
+        trusted: run a SavedModel even if it holds what `export` does not write: a program that may write files.
 
     Attributes:
         path: of the file.
@@ -76,9 +83,10 @@ class Artefact:
         InputError: there is no such file, it was not made by `export`, or its runtime is not installed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None,
+                 trusted: bool = False) -> None:  # fmt: skip
         self.path = Path(path)
-        functions, texts, shape = open_file(path, threads=threads)
+        functions, texts, shape = open_file(path, threads=threads, trusted=trusted)
         if SIGNATURE not in texts:
             raise InputError(f"{path} does not tell what it takes and gives. Export it with kup.export.")
         self.format = SUFFIXES.get(self.path.suffix.lower(), "saved_model")

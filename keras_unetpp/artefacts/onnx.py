@@ -11,13 +11,15 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.requirements import require
 
 
-def open(path: str | os.PathLike[str], threads: int | None = None, inside: bool = False) -> Opened:
+def open(path: str | os.PathLike[str], threads: int | None = None, inside: bool = False,
+         trusted: bool = False) -> Opened:  # fmt: skip
     """A file with its levels by name, each run alone.
 
     Args:
         path: the file.
         threads: how many to run on; default all cores.
         inside: run it in this process, for files just written: Ctrl-C does not end one that runs on for ever.
+        trusted: of no effect.
 
     Raises:
         InputError: ONNX Runtime is not installed, or the file is none of its files.

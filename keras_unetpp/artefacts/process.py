@@ -28,18 +28,19 @@ PATIENCE = 10
 """Seconds that a process is given to end by itself."""
 
 
-def open(format: str, path: str | os.PathLike[str], threads: int | None = None) -> Opened:
+def open(format: str, path: str | os.PathLike[str], threads: int | None = None, trusted: bool = False) -> Opened:
     """A file with its functions by name; the process ends when the last of them is forgotten.
 
     Args:
         format: "saved_model", "tflite" or "onnx".
         path: the file or folder.
         threads: how many to run on; default all cores.
+        trusted: run a SavedModel whatever it does; see `operations`.
 
     Raises:
         InputError: the runtime cannot open it. So do the functions where the runtime cannot run it; Ctrl-C ends them.
     """
-    process = Process(format, path, threads)
+    process = Process(format, path, threads, trusted)
     told = process.told
     shape = None if told["shape"] is None else tuple(told["shape"])
     return Opened({name: Function(process, name) for name in told["names"]}, told["texts"], shape)
@@ -65,9 +66,10 @@ class Function:
 class Process:
     """The other process and the talk with it; one that was ended is started again by the next call."""
 
-    def __init__(self, format: str, path: str | os.PathLike[str], threads: int | None) -> None:
+    def __init__(self, format: str, path: str | os.PathLike[str], threads: int | None, trusted: bool) -> None:
         self._path, self._format = os.path.abspath(path), format
-        self._threads, self._lock = str(threads or 0), threading.Lock()
+        self._options = [str(threads or 0), "trusted" if trusted else "checked"]
+        self._lock = threading.Lock()
         self.told: dict[str, Any] = {}
         self._start()
 
@@ -85,7 +87,7 @@ class Process:
         inherited = [file.fileno() for file in files] if os.name == "posix" else []
         names = map(str, inherited or [file.name for file in files])
         # -P: the folder of the script, with its onnx.py, is no place to import from.
-        command = [sys.executable, "-P", worker.__file__, self._format, self._path, self._threads, *names]
+        command = [sys.executable, "-P", worker.__file__, self._format, self._path, *self._options, *names]
         self._pipe = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
                                       pass_fds=inherited)  # fmt: skip
         self._end = weakref.finalize(self, _end, self._pipe)

@@ -16,7 +16,8 @@ FILES = {"signature": "signature.json", "spec": "spec.json", "labels": "labels.t
 """Text that a file holds about itself -> its name in the archive behind the model."""
 
 
-def open(path: str | os.PathLike[str], threads: int | None = None, inside: bool = False) -> Opened:
+def open(path: str | os.PathLike[str], threads: int | None = None, inside: bool = False,
+         trusted: bool = False) -> Opened:  # fmt: skip
     """A file with its functions by name.
 
     Each takes (batch, *sides, channels) pixel values 0..255, image after image, and gives (batch, ..): probabilities
@@ -26,6 +27,7 @@ def open(path: str | os.PathLike[str], threads: int | None = None, inside: bool 
         path: the file.
         threads: how many to run on; default all cores.
         inside: run it in this process, for files just written: one that is damaged can end the process it runs in.
+        trusted: of no effect.
 
     Raises:
         InputError: LiteRT is not installed, or the file is none of its files.

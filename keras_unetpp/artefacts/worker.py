@@ -1,8 +1,7 @@
 """Runs an exported file for `process.Process`: a script of its own process, which ends without harm to its caller.
 
 Over standard input come lines of JSON that name a function and an array of images, over standard output go lines that
-name the result; the arrays themselves lie in memory that both processes share. The script is run by its path. With a
-SavedModel it imports nothing of this package, and no Keras.
+name the result; the arrays themselves lie in memory that both processes share. The script is run by its path.
 """
 
 import importlib
@@ -54,11 +53,14 @@ def _whole(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(images), 0, 255).astype(np.uint8)
 
 
-def _saved_model(path: str, threads: int) -> Opened:
-    """The signatures of a SavedModel; one of encoded images gets each image as PNG."""
+def _saved_model(path: str, threads: int, trusted: bool) -> Opened:
+    """The signatures of a SavedModel, without Keras; one of encoded images gets each image as PNG."""
+    operations = _of_package("operations")
     sys.modules["keras"] = None  # type: ignore[assignment]  # from here on, `import keras` fails
     import tensorflow as tf
 
+    if not trusted:
+        operations.check(path)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     signatures = tf.saved_model.load(path).signatures
 
@@ -81,11 +83,15 @@ def _saved_model(path: str, threads: int) -> Opened:
     return {name: runner(signatures[name]) for name in sorted(signatures)}, {}, None
 
 
-def _opened(format: str, path: str, threads: int) -> Opened:
-    if format == "saved_model":
-        return _saved_model(path, threads)
+def _of_package(name: str) -> Any:
     sys.path.append(str(Path(__file__).parents[2]))
-    opened: Opened = importlib.import_module(f"keras_unetpp.artefacts.{format}").opened(path, threads)
+    return importlib.import_module(f"keras_unetpp.artefacts.{name}")
+
+
+def _opened(format: str, path: str, threads: int, trusted: bool) -> Opened:
+    if format == "saved_model":
+        return _saved_model(path, threads, trusted)
+    opened: Opened = _of_package(format).opened(path, threads)
     return opened
 
 
@@ -97,8 +103,11 @@ def _end_with_caller() -> None:
     os._exit(1)
 
 
-def main(format: str, path: str, threads: int, images: Shared, results: Shared) -> None:
-    """Serve the file at `path`, on so many threads (0: all cores), until standard input ends."""
+def main(format: str, path: str, threads: int, trusted: bool, images: Shared, results: Shared) -> None:
+    """Serve the file at `path`, on so many threads (0: all cores), until standard input ends.
+
+    A SavedModel that is not trusted is looked at before it is loaded.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends this process
     threading.Thread(target=_end_with_caller, daemon=True).start()
     # What a runtime prints must not come between the answers.
@@ -110,7 +119,7 @@ def main(format: str, path: str, threads: int, images: Shared, results: Shared) 
         reply.flush()
 
     try:
-        functions, texts, shape = _opened(format, path, threads)
+        functions, texts, shape = _opened(format, path, threads, trusted)
     except ValueError as error:  # errors of the package are
         if type(error).__name__ != "InputError":
             raise
@@ -132,5 +141,5 @@ def main(format: str, path: str, threads: int, images: Shared, results: Shared) 
 
 
 if __name__ == "__main__":
-    files = [open(int(name) if name.isdigit() else name, "r+b", buffering=0) for name in sys.argv[4:6]]  # noqa: SIM115
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *map(Shared, files))
+    files = [open(int(name) if name.isdigit() else name, "r+b", buffering=0) for name in sys.argv[5:7]]  # noqa: SIM115
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "trusted", *map(Shared, files))

@@ -6,12 +6,12 @@ code. Nothing heavy is imported before a command runs.
 
 import argparse
 import importlib
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from keras_unetpp.cli.quiet import hush
+from keras_unetpp.cli.say import tell
 from keras_unetpp.errors import InputError, InputWarning
 
 COMMANDS = ("data", "train", "search", "predict", "levels", "prune", "export", "backbones", "zoo")
@@ -32,17 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _note
             return command(**options) or 0
     except (InputError, OSError) as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        tell(f"error: {error}")
         return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where finished work was written", file=sys.stderr)
+        tell("interrupted; the same command goes on where finished work was written")
         return 130
 
 
 def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """One line for a warning about input; those of other packages say nothing that helps here."""
     if issubclass(category, InputWarning):
-        print("note:", " ".join(str(message).split()), file=sys.stderr)
+        tell(f"note: {message}")
 
 
 class _Parser(argparse.ArgumentParser):

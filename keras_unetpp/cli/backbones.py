@@ -2,6 +2,8 @@
 
 import argparse
 
+from keras_unetpp.cli.say import say
+
 USAGE = ""
 HELP = "list the encoders that --backbone can name, and what they cost"
 
@@ -14,4 +16,4 @@ def run() -> None:
     """Print the table."""
     from keras_unetpp.graph.backbones import backbones
 
-    print(backbones())
+    say(backbones())

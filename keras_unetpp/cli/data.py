@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from keras_unetpp.cli.options import folder_options, scoring_options, value_option
+from keras_unetpp.cli.say import say
 from keras_unetpp.errors import InputError
 
 USAGE = "DIR | data convert SOURCE OUT --format NAME"
@@ -44,11 +45,11 @@ def run(words: list[str], split: float | None, seed: int, overwrite: bool, forma
 
     folder = DataFolder(words[0], **{name: options.pop(name) for name in OPTIONS if name in options})
     if split is not None:
-        print(f"written: {split_folder(folder, split, seed, overwrite=overwrite)}")
+        say(f"written: {split_folder(folder, split, seed, overwrite=overwrite)}")
     elif overwrite:
         raise InputError("data --overwrite needs --split, which says what to write.")
     summary = describe_data(folder, progress=True, **options)
-    print(summary)
+    say(summary)
     summary.tell()
 
 
@@ -59,4 +60,4 @@ def _convert(words: list[str], format: str | None, instances: bool, split: float
         raise InputError(f"data {CONVERT} needs SOURCE, OUT and --format {' or '.join(FORMATS)}.")
     source, out = words
     masks = MASKS[instances]
-    print(convert_data(source, out, format, masks=masks, val_fraction=split, seed=seed, progress=True))
+    say(convert_data(source, out, format, masks=masks, val_fraction=split, seed=seed, progress=True))

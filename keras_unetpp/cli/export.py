@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from keras_unetpp.cli.options import KERAS_MODELS, value_option
+from keras_unetpp.cli.options import KERAS_MODELS, overwrite_option, value_option
+from keras_unetpp.cli.say import say
 from keras_unetpp.cli.words import LEVEL, SIDES
 from keras_unetpp.errors import InputError
 
@@ -41,6 +42,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--layout", help="ONNX: NHWC (default) or NCHW")
     group.add_argument("--warmup", action="store_true", help="SavedModel: requests that the server warms up with")
     group.add_argument("--server-config", action="store_true", help="SavedModel: models.config and batching.config too")
+    overwrite_option(parser)
 
 
 def run(model: str, path: str, images: str | None, calibration: str | None, labelled: str | None,
@@ -67,4 +69,4 @@ def run(model: str, path: str, images: str | None, calibration: str | None, labe
         options["calibration"] = list_images(calibration)
     if labelled is not None:
         options["labelled"] = labelled_folder(labelled, int(next(iter(heads(network).values())).shape[-1]))
-    print(export(network, path, **options))
+    say(export(network, path, **options))

@@ -12,6 +12,7 @@ from keras_unetpp.cli.options import (
     spec_of,
     value_option,
 )
+from keras_unetpp.cli.say import say
 from keras_unetpp.cli.words import SIDES
 from keras_unetpp.errors import InputError
 
@@ -43,8 +44,8 @@ def run(model: str | None, data: str | None, size: Any, repeat: int, **options: 
         if data is not None:
             raise InputError("levels --data needs --model: a network without weights has no score.")
         spec = spec_of(options)
-        print(picture(spec), level_costs(spec, size), sep="\n\n")
+        say(f"{picture(spec)}\n\n{level_costs(spec, size)}")
         return
     from keras_unetpp.pruning import levels
 
-    print(levels(opened(model)[0], data, size=size, repeat=repeat, progress=True, **scoring))
+    say(levels(opened(model)[0], data, size=size, repeat=repeat, progress=True, **scoring))

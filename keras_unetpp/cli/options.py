@@ -53,6 +53,12 @@ def scoring_options(parser: Any) -> None:
     _fields(parser, Recipe, False, ("labels", "ignore_index"))
 
 
+def overwrite_option(parser: argparse.ArgumentParser) -> None:
+    """`--overwrite`."""
+    text = "replace files of these names too that this package did not write, or that were changed since"
+    parser.add_argument("--overwrite", action="store_true", help=text)
+
+
 def data_changed_option(parser: argparse.ArgumentParser) -> None:
     """`--data-changed`."""
     text = "go on though images were added, removed or changed since"

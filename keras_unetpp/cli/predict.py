@@ -1,10 +1,10 @@
 """`keras-unetpp predict`."""
 
 import argparse
-import sys
 from typing import Any
 
-from keras_unetpp.cli.options import level_option, model_option, opened, value_option
+from keras_unetpp.cli.options import level_option, model_option, opened, overwrite_option, value_option
+from keras_unetpp.cli.say import say, tell
 from keras_unetpp.cli.words import SIDES
 
 USAGE = "IN OUT"
@@ -21,6 +21,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     value_option(parser, "threshold", float, "of the mask (default 0.5)", default=0.5)
     parser.add_argument("--no-overlay", dest="overlay", action="store_false", help="write no overlay pictures")
     parser.add_argument("--skip-existing", action="store_true", help="go on with an interrupted run")
+    overwrite_option(parser)
     group = parser.add_argument_group("of large images")
     value_option(group, "tile", int | SIDES, "side of a tile in pixels, or one per side", default=argparse.SUPPRESS)
     value_option(group, "overlap", int, "pixels that neighbouring tiles share", default=argparse.SUPPRESS)
@@ -33,7 +34,7 @@ def run(source: str, out: str, model: str, level: Any, **options: Any) -> int:
 
     network, best = opened(model)
     written = predict_folder(network, source, out, level=best if level is None else level, progress=True, **options)
-    print(f"{len(written)} files in {out}")
+    say(f"{len(written)} files in {out}")
     for path, reason in written.failed.items():
-        print(f"failed: {path}: {reason}", file=sys.stderr)
+        tell(f"failed: {path}: {reason}")
     return 1 if written.failed else 0

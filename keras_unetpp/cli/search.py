@@ -5,7 +5,15 @@ import dataclasses
 import typing
 from typing import Any
 
-from keras_unetpp.cli.options import data_changed_option, folder_options, network_options, recipe_options, value_option
+from keras_unetpp.cli.options import (
+    data_changed_option,
+    folder_options,
+    network_options,
+    overwrite_option,
+    recipe_options,
+    value_option,
+)
+from keras_unetpp.cli.say import say
 
 USAGE = "--data DIR --out DIR --max-params N"
 HELP = "search depth and width under a budget, or go on with a stopped search"
@@ -17,6 +25,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--data", required=True, help="folder with images/ and masks/, and index.csv if wanted")
     parser.add_argument("--out", required=True, help="folder of the search")
+    overwrite_option(parser)
     data_changed_option(parser)
     folder_options(parser)
     group = parser.add_argument_group("budget, one limit at least")
@@ -45,4 +54,4 @@ def run(data: str, out: str, preset: str | None, **options: Any) -> None:
 
     limits = {name: options.pop(name) for name in list(options) if name.startswith("budget_")}
     budget = Budget(**{name.removeprefix("budget_"): value for name, value in limits.items()})
-    print(search(data, out, budget, spec=None if preset is None else Spec.preset(preset), **options))
+    say(search(data, out, budget, spec=None if preset is None else Spec.preset(preset), **options))

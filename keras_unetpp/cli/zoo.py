@@ -2,6 +2,8 @@
 
 import argparse
 
+from keras_unetpp.cli.say import say
+
 USAGE = "[NAME]"
 HELP = "list the trained models, or show the card of one"
 
@@ -15,4 +17,4 @@ def run(name: str | None) -> None:
     """Print the table, or the card."""
     from keras_unetpp import zoo
 
-    print(zoo.list() if name is None else zoo.entry(name).card)
+    say(zoo.list() if name is None else zoo.entry(name).card)

@@ -24,7 +24,7 @@ _FOREIGN = (".h5", ".hdf5", ".json", ".keras", ".pb", ".pt", ".pth", ".safetenso
 
 def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | None = None, levels: Any = None,
            size: Any = None, input: str = "float32", output: str = "probabilities", verify: bool = True,
-           tolerance: float | None = None, images: Iterable[Any] | None = None,
+           tolerance: float | None = None, images: Iterable[Any] | None = None, overwrite: bool = False,
            **options: Any) -> "Report":  # fmt: skip
     """Write a model as a file for another runtime, and prove there that it computes the same.
 
@@ -44,6 +44,8 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
         tolerance: largest difference of probabilities allowed. Default: the format's, 1e-4 without quantisation.
         images: images to compare on, besides random ones; as `segment` takes them. Of 8-bit files, which have no
             tolerance, the masks of these images are compared by `min_agreement`.
+        overwrite: whether files may be replaced that this package did not write, or that were changed since; of a
+            folder, only those that such a folder has. A folder that holds anything else is always left alone.
         options: of the format, see `write` in its module: `labels`, `opset`, `layout`, `quantize`, `calibration`, ..
 
     Returns:
@@ -67,8 +69,9 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
     folder = format == "saved_model"
     if options.get("server_config"):
         serving.check_layout(path)
-    place.check_target(path, folder)
-    with place.placing(path, folder) as temporary:
+    beside = serving.config_files(path.parent.parent) if options.get("server_config") else []
+    place.check_target(path, folder, overwrite, beside)
+    with place.placing(path, folder, overwrite) as temporary:
         accuracy = module.write(model, temporary, wanted, **options) or ()
         report = proof.describe(temporary, format, wanted)
         if verify:
@@ -79,10 +82,10 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
             except InputError as error:
                 raise InputError(f"{path} was not put in place. {error}") from error
         report = replace(report, path=str(path), accuracy=tuple(accuracy))
-        where = temporary / "assets.extra" / "report.json" if folder else path.with_name(f"{path.name}.json")
-        write_text(where, report.to_json() + "\n")
-    if folder:
-        module.finish(path, **options)
+        where = temporary / place.REPORT if folder else place.report_of(path)
+        write_text(where, report.to_json() + "\n", overwrite)
+    if beside:
+        serving.write_config(path.parent.parent, overwrite=overwrite)
     return report
 
 

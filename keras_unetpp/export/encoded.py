@@ -30,7 +30,8 @@ def of_encoded(function: Callable[[Any], Any], signature: Signature) -> Callable
     as_png = signature.classes == 1 or (signature.activation == "softmax" and signature.classes <= 256)
     whole = tf.uint16 if signature.exclusive and signature.classes > 256 else tf.uint8
     dense = whole if signature.output == "mask" else tf.float32
-    kinds = {signature.output: tf.TensorSpec((None, None, signature.classes), dense)}
+    ids = signature.output == "mask" and signature.exclusive
+    kinds = {signature.output: tf.TensorSpec((None, None) if ids else (None, None, signature.classes), dense)}
     if as_png:
         kinds = {name: kind for name, kind in kinds.items() if name != "mask"} | {MASK: tf.TensorSpec((), tf.string)}
 
@@ -47,7 +48,8 @@ def of_encoded(function: Callable[[Any], Any], signature: Signature) -> Callable
             if MASK not in kinds and signature.output == "mask":
                 result = mask
             missing = most - tf.shape(pixels)[:2]
-            outputs = {signature.output: tf.pad(result, [[0, missing[0]], [0, missing[1]], [0, 0]])}
+            more = [[0, missing[0]], [0, missing[1]], [0, 0]]
+            outputs = {signature.output: tf.pad(result, more[: result.shape.rank])}
             if MASK in kinds:
                 outputs[MASK] = tf.io.encode_png(mask[..., None])
             return {name: outputs[name] for name in kinds}

@@ -1,81 +1,52 @@
-"""Files and folders put in place whole: what was there before stays until the new one is complete."""
+"""Where an export goes: found out before the work, and put in place whole."""
 
-import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from keras_unetpp.artefacts import GRAPH_FILE
-from keras_unetpp.errors import InputError
-from keras_unetpp.files import replacing
+from keras_unetpp.artefacts.saved_model import LABELS_FILE, SIGNATURE_FILE, SPEC_FILE
+from keras_unetpp.export.serving import WARMUP_FILE
+from keras_unetpp.files import check_folder_free, check_text, make_ready, prepare, replacing, replacing_folder
+
+REPORT = "assets.extra/report.json"
+"""Where the report lies in a folder; of a file it lies beside, see `report_of`."""
+
+_NAMES = (GRAPH_FILE, "fingerprint.pb", "variables/variables.*", REPORT, f"assets.extra/{WARMUP_FILE}",
+          *(f"assets/{name}" for name in (LABELS_FILE, SIGNATURE_FILE, SPEC_FILE)))  # fmt: skip
+"""What a SavedModel of ours consists of."""
 
 
-def check_target(path: Path, folder: bool) -> None:
-    """Find out before any work whether `path` can be written, by writing beside it.
+def report_of(path: Path) -> Path:
+    """Where the report of a file lies."""
+    return path.with_name(f"{path.name}.json")
+
+
+def check_target(path: Path, folder: bool, overwrite: bool = False, beside: Iterable[Path] = ()) -> None:
+    """Find out before any work whether an export can be written.
+
+    Args:
+        path: where it goes.
+        folder: whether it is a folder.
+        overwrite: see `files.check_free` and `files.check_folder_free`.
+        beside: what else is to be written.
 
     Raises:
-        InputError: there is a file where a folder is due, a folder where a file is, or a folder of other things.
+        InputError: something is in the way that is not ours.
         OSError: it cannot be written; the text names `path`.
     """
-    if folder and path.exists() and not (path / GRAPH_FILE).is_file() and not _empty(path):
-        raise InputError(f"{path} exists and is no SavedModel, so it is left alone. Choose another path.")
-    if not folder and path.is_dir():
-        raise InputError(f"{path} is a folder, not a file. Choose another path.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = _beside(path, "probe")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+    check_text(path, "an exported file")
+    if folder:
+        check_folder_free(path, _NAMES, overwrite)
+    prepare([*beside] if folder else [path, report_of(path), *beside], overwrite)
+    make_ready(path)
 
 
-def placing(path: Path, folder: bool) -> AbstractContextManager[Path]:
+def placing(path: Path, folder: bool, overwrite: bool = False) -> AbstractContextManager[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`, on failure it is removed.
 
     Raises:
+        InputError: something is in the way that is not ours.
         OSError: the disk is full, read-only or the like; the text names `path`.
     """
-    return replacing_folder(path) if folder else replacing(path)
-
-
-@contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
-    """What `files.replacing` is for files: the old folder is renamed, the new one too, and then the old one is removed.
-
-    If the second renaming fails, the old folder comes back.
-    """
-    temporary, old = _beside(path, "new"), _beside(path, "old")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        if path.exists():
-            path.rename(old)
-        try:
-            temporary.rename(path)
-        except OSError:
-            if old.exists():
-                old.rename(path)
-            raise
-    except OSError as error:
-        if error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(path.parent):
-            raise  # about another file, which the text names already
-        raise _cannot_write(path, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _beside(path: Path, role: str) -> Path:
-    return path.with_name(f".{path.name}.{role}.{secrets.token_hex(4)}")
-
-
-def _cannot_write(path: Path, error: OSError) -> OSError:
-    message = f"cannot write {path}: {error.strerror or error}"
-    return OSError(message) if error.errno is None else OSError(error.errno, message)
-
-
-def _empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+    return replacing_folder(path, _NAMES, overwrite) if folder else replacing(path, overwrite)

@@ -37,7 +37,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
         signature: what to offer.
         labels: names of the classes; written to `assets/labels.txt`, one a line, beside `assets/spec.json`.
         warmup: write a request for each signature that TensorFlow Serving runs before it takes others.
-        server_config: see `finish`.
+        server_config: write `models.config` and `batching.config` too once it is in place, see `serving.write_config`.
 
     Raises:
         InputError: the labels do not fit the classes; warm-up requests need a package.
@@ -59,17 +59,6 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
             raise OSError(error.message) from error
     if warmup:
         serving.write_warmup(Path(path), Path(path).parent.name, concrete, signature.channels)
-
-
-def finish(path: Path, *, server_config: bool = False, **_: Any) -> None:
-    """What is left to do once the folder is in place.
-
-    Args:
-        path: of the folder.
-        server_config: write `models.config` and `batching.config` for all models beside it, see `serving.write_config`.
-    """
-    if server_config:
-        serving.write_config(path.parent.parent)
 
 
 def _signatures(model: keras.Model, signature: Signature) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_unetpp.artefacts import GRAPH_FILE
 from keras_unetpp.errors import InputError
-from keras_unetpp.files import write_text
+from keras_unetpp.files import check_free, write_text
 from keras_unetpp.requirements import require
 
 WARMUP_FILE = "tf_serving_warmup_requests"
@@ -58,7 +58,12 @@ def check_layout(path: Path) -> None:
         raise InputError(f"The server finds models as NAME/VERSION, such as nuclei/1. Received: {path}.")
 
 
-def write_config(root: str | os.PathLike[str], base: str = "/models") -> list[str]:
+def config_files(root: Path) -> list[Path]:
+    """The files that `write_config` writes."""
+    return [root / MODELS_FILE, root / BATCHING_FILE]
+
+
+def write_config(root: str | os.PathLike[str], base: str = "/models", overwrite: bool = False) -> list[str]:
     """Write `models.config` and `batching.config` for all SavedModels NAME/VERSION in a folder; returns the names.
 
     Start the server with `--model_config_file=models.config --enable_batching
@@ -67,9 +72,10 @@ def write_config(root: str | os.PathLike[str], base: str = "/models") -> list[st
     Args:
         root: the folder of the models.
         base: where the server sees that folder.
+        overwrite: whether such files may be replaced that this package did not write.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none; or such files are there that are not ours.
         OSError: the files cannot be written.
     """
     models = Path(root).glob(f"*/*/{GRAPH_FILE}")
@@ -78,9 +84,12 @@ def write_config(root: str | os.PathLike[str], base: str = "/models") -> list[st
         raise InputError(f"{root} must hold SavedModels NAME/VERSION, such as nuclei/1. Received: a folder of none.")
     rows = "".join(f'  config {{ name: "{name}" base_path: "{base}/{name}" model_platform: "tensorflow" }}\n'
                    for name in names)  # fmt: skip
-    write_text(Path(root) / MODELS_FILE, f"model_config_list {{\n{rows}}}\n")
+    models_file, batching_file = config_files(Path(root))
+    check_free([models_file, batching_file], overwrite)
+    write_text(models_file, f"model_config_list {{\n{rows}}}\n", overwrite)
     batching = {"max_batch_size": MAX_BATCH, "batch_timeout_micros": BATCH_TIMEOUT}
-    write_text(Path(root) / BATCHING_FILE, "".join(f"{key} {{ value: {value} }}\n" for key, value in batching.items()))
+    text = "".join(f"{key} {{ value: {value} }}\n" for key, value in batching.items())
+    write_text(batching_file, text, overwrite)
     return names
 
 

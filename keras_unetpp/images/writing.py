@@ -7,15 +7,16 @@ from keras_unetpp.files import replacing
 from keras_unetpp.images.formats import FilePath
 
 
-def write_png(path: FilePath, array: np.ndarray) -> None:
+def write_png(path: FilePath, array: np.ndarray, overwrite: bool = False) -> None:
     """Write a PNG whole or not at all.
 
     Args:
         path: the file; an old one is replaced only when the new one is complete.
         array: (height, width[, 1]) of uint8, uint16 or bool (True becomes 255), or (height, width, 3) of uint8.
+        overwrite: whether a file may be replaced that this package did not write.
 
     Raises:
-        InputError: any other shape or type.
+        InputError: any other shape or type; a file in the way that is not ours.
         OSError: the file cannot be written; the text names it.
     """
     from PIL import Image
@@ -29,7 +30,7 @@ def write_png(path: FilePath, array: np.ndarray) -> None:
             "a PNG takes (height, width) of uint8, uint16 or bool, or (height, width, 3) of uint8; "
             f"got {array.dtype} of shape {array.shape} for {path}"
         )
-    with replacing(path) as temporary:
+    with replacing(path, overwrite) as temporary:
         Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, format="PNG")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from keras_unetpp.errors import InputError, hint, shown
+from keras_unetpp.errors import InputError, brief, hint
 from keras_unetpp.json_files import LARGEST
 from keras_unetpp.search.tflite_bytes import tflite_bytes
 from keras_unetpp.spec.cost import cost
@@ -40,7 +40,9 @@ class Budget:
     tflite_bytes: int | None = _limit("bytes of the .tflite file with all levels, by an upper bound")
     activation_bytes: int | None = _limit("largest sum of layer outputs alive at once, in bytes, at the size")
     latency: float | None = _limit("milliseconds at the size, measured on this machine")
-    size: tuple[int, ...] | None = _limit("sides in pixels at which costs hold; default those of the Spec, else 256")
+    size: tuple[int, ...] | None = _limit(
+        "sides in pixels at which costs hold; default those of the Spec, else 256, of volumes 64"
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.size, list):
@@ -52,13 +54,13 @@ class Budget:
             if type(value) not in kind or not 0 < value <= LARGEST:
                 whole = "" if name == LATENCY else "whole "
                 raise InputError(
-                    f"Budget.{name} must be a positive {whole}number below 2^63. Received: {shown(value)}."
+                    f"Budget.{name} must be a positive {whole}number below 2^63. Received: {brief(value)}."
                 )
         sides = self.size if isinstance(self.size, tuple) else (self.size,)
         if self.size is not None and any(type(side) is not int or not 0 < side <= MOST_SIDE for side in sides):
             raise InputError(
                 f"Budget.size must be positive whole numbers up to {MOST_SIDE:,}, one a side. Received:"
-                f" {shown(self.size)}."
+                f" {brief(self.size)}."
             )
 
     def limits(self) -> dict[str, float]:
@@ -108,7 +110,7 @@ class Budget:
         known = [item.name for item in fields(cls)]
         for name in values:
             if name not in known:
-                raise InputError(f"Budget has no field {shown(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
+                raise InputError(f"Budget has no field {brief(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
         return cls(**values)
 
 

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from keras_unetpp.errors import shown
 from keras_unetpp.search.outcome import Outcome
 
 
@@ -64,7 +65,7 @@ class Display:
 
     def _tell(self, line: str) -> None:
         if self.shown:
-            print(line, file=sys.stderr, flush=True)
+            print(shown(line), file=sys.stderr, flush=True)
 
 
 def _levels(outcome: Outcome) -> str:

@@ -21,10 +21,11 @@ class Latency:
     Args:
         budget: whose size holds.
         path: where measurements are kept, so that a resumed search decides as it did before.
+        overwrite: whether a file of that name may be replaced that this package did not write.
     """
 
-    def __init__(self, budget: Budget, path: str | Path) -> None:
-        self.budget, self.path = budget, Path(path)
+    def __init__(self, budget: Budget, path: str | Path, overwrite: bool = False) -> None:
+        self.budget, self.path, self.overwrite = budget, Path(path), overwrite
         known = self.path.is_file()
         self.known: dict[str, float] = read_json(self.path, mapping(number(0)), _WAY_OUT) if known else {}
 
@@ -34,7 +35,7 @@ class Latency:
         key = json.dumps({**spec.to_dict(), "size": sides}, sort_keys=True)
         if key not in self.known:
             self.known[key] = measure(spec, sides)
-            write_text(self.path, json.dumps(self.known, indent=1) + "\n")
+            write_text(self.path, json.dumps(self.known, indent=1) + "\n", self.overwrite)
         return self.known[key]
 
 

@@ -4,11 +4,10 @@ import functools
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from keras_unetpp.errors import InputError, hint
-from keras_unetpp.files import write_text
+from keras_unetpp.files import NUMBER, inside, write_text
 from keras_unetpp.requirements import require
 from keras_unetpp.search.hypermodel import OBJECTIVE
 
@@ -30,6 +29,8 @@ class Durable(_Base):
     """
 
     trials: dict[str, Any]
+    _directory: str
+    _project_dir: str
     _ordered_ids: Any
     silence: float = 0.0
     deadline: float | None = None
@@ -85,10 +86,13 @@ class Durable(_Base):
 
     def save(self) -> None:
         """Write the oracle's state, whole or not at all."""
-        write_text(self._get_oracle_fname(), json.dumps(self.get_state()))
+        write_text(inside(self._directory, f"{PROJECT}/oracle.json"), json.dumps(self.get_state()))
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take over what was saved, and remember who ran which trial."""
+        ids = (*self.trials, *state["start_order"], *state["end_order"], *state["retry_queue"])
+        for name in (*ids, *state["ongoing_trials"].values()):
+            inside(self._project_dir, name, NUMBER)
         super().set_state(state)
         self.held = dict(state["ongoing_trials"])
 
@@ -106,7 +110,7 @@ class Durable(_Base):
             self._rebuild_grid()
 
     def _save_trial(self, trial: Any) -> None:
-        path = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
+        path = inside(self._directory, f"{PROJECT}/trial_{trial.trial_id}/trial.json", rf"{PROJECT}/trial_{NUMBER}/.*")
         write_text(path, json.dumps(trial.get_state()))
 
     def _rebuild_grid(self) -> None:

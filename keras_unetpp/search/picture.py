@@ -11,13 +11,16 @@ from keras_unetpp.requirements import require
 AXES = {"params": ("parameters", 1.0), "macs": ("multiply-accumulates, G", 1e9), "latency": ("latency, ms", 1.0)}
 
 
-def draw(candidates: Sequence[Any], fronts: Mapping[str, Sequence[Any]], path: str | Path) -> None:
+def draw(
+    candidates: Sequence[Any], fronts: Mapping[str, Sequence[Any]], path: str | Path, overwrite: bool = False
+) -> None:
     """Write the picture, PNG or whatever the path's suffix says.
 
     Args:
         candidates: of a result.
         fronts: by cost, the candidates that no other beats.
         path: the file.
+        overwrite: whether a file may be replaced that this package did not write.
 
     Raises:
         InputError: Matplotlib is not installed, or the result has no candidates.
@@ -48,5 +51,5 @@ def draw(candidates: Sequence[Any], fronts: Mapping[str, Sequence[Any]], path: s
     first = figure.axes[0]
     first.set_ylabel("validation IoU")
     first.legend(loc="lower right", fontsize=8)
-    with replacing(path) as temporary:
+    with replacing(path, overwrite) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_unetpp.errors import InputError, hint
-from keras_unetpp.files import replacing, write_text
+from keras_unetpp.files import NUMBER, check_free, inside, replacing, write_text
 from keras_unetpp.json_files import about, anything, check, each, fields, mapping, maybe, read_json, text, whole
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.search.budget import Budget
@@ -159,34 +159,40 @@ class SearchResult:
 
     __repr__ = __str__
 
-    def plot(self, path: str | Path) -> None:
+    def plot(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Draw quality against parameters, MACs and latency, all candidates and the Pareto fronts, into a picture.
 
         Raises:
-            InputError: Matplotlib is not installed.
+            InputError: Matplotlib is not installed; or a file is in the way that is not ours, unless `overwrite`.
         """
         from keras_unetpp.search.picture import draw
 
-        draw(self.candidates, {by: self.pareto(by) for by in FRONTS}, path)
+        draw(self.candidates, {by: self.pareto(by) for by in FRONTS}, path, overwrite)
 
-    def save(self, folder: str | Path) -> None:
-        """Write the result, weights included, into a folder that stands by itself."""
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write the result, weights included, into a folder that stands by itself.
+
+        Raises:
+            InputError: files are in the way that are not ours, unless `overwrite`; or a trial's id is no number.
+        """
         root = Path(folder)
-        files = {one.trial: f"weights/{one.trial}.safetensors" for one in self.outcomes if one.levels}
-        for trial, name in files.items():
-            if self.weights[trial].resolve() != (root / name).resolve():
-                with replacing(root / name) as temporary:
-                    shutil.copyfile(self.weights[trial], temporary)
+        files = {one.trial: _weights_name(root, one.trial) for one in self.outcomes if one.levels}
+        others = {trial: root / name for trial, name in files.items()
+                  if self.weights[trial].resolve() != (root / name).resolve()}  # fmt: skip
+        check_free([*others.values(), root / FILE], overwrite)
+        for trial, path in others.items():
+            with replacing(path, overwrite) as temporary:
+                shutil.copyfile(self.weights[trial], temporary)
         trials = [{**one.to_dict(), "weights": files.get(one.trial)} for one in self.outcomes]
         described = {"format": FORMAT, "budget": self.budget.to_dict(), "trials": trials}
-        write_text(root / FILE, json.dumps(described, indent=2) + "\n")
+        write_text(root / FILE, json.dumps(described, indent=2) + "\n", overwrite)
 
     @classmethod
     def load(cls, folder: str | Path) -> "SearchResult":
         """The inverse of `save`.
 
         Raises:
-            InputError: there is no result in the folder, or one of a later format.
+            InputError: there is no result in the folder, one of a later format, or one that names files elsewhere.
         """
         path = Path(folder) / FILE
         if not path.is_file():
@@ -196,7 +202,9 @@ class SearchResult:
             raise InputError(f"{path} has format {values['format']}; this keras_unetpp reads up to {FORMAT}.")
         check(values, path, _SHAPE, _WAY_OUT)
         files = {one["trial"]: one.get("weights") for one in values["trials"]}
-        weights = {trial: path.parent / name for trial, name in files.items() if name}
+        for trial in files:
+            inside(path.parent, trial, NUMBER)
+        weights = {trial: inside(path.parent, name) for trial, name in files.items() if name}
         with about(path, _WAY_OUT):
             outcomes = tuple(map(Outcome.from_dict, values["trials"]))
             if lost := [one.trial for one in outcomes if one.levels and one.trial not in weights]:
@@ -220,9 +228,17 @@ class SearchResult:
 def collect(trials: str | Path, budget: Budget) -> SearchResult:
     """The result of the finished trials in a folder."""
     outcomes = [one for path in Path(trials).glob("*/outcome.json") if (one := Outcome.read(path.parent))]
+    for one in outcomes:
+        inside(trials, one.trial, NUMBER)
     outcomes.sort(key=lambda one: int(one.trial))
-    weights = {one.trial: Path(trials) / one.trial / WEIGHTS for one in outcomes if one.levels}
+    weights = {one.trial: inside(trials, f"{one.trial}/{WEIGHTS}") for one in outcomes if one.levels}
     return SearchResult(budget, tuple(outcomes), weights)
+
+
+def _weights_name(root: Path, trial: str) -> str:
+    """Where a trial's weights lie in the folder of a result."""
+    inside(root, trial, NUMBER)
+    return f"weights/{trial}.safetensors"
 
 
 def _check_cost(by: str) -> None:

@@ -18,13 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from keras_unetpp.data_folder import data_folder
-from keras_unetpp.errors import InputError
-from keras_unetpp.files import sweep, write_text
+from keras_unetpp.errors import InputError, shown_lines
+from keras_unetpp.files import FolderLock, check_text, write_text
 from keras_unetpp.json_files import about, anything, each, fields, mapping, maybe, pair, read_json, text, whole
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
 from keras_unetpp.search.budget import LATENCY, Budget
 from keras_unetpp.search.display import Display
+from keras_unetpp.search.folder import (
+    LATENCY_FILE,
+    PICTURE,
+    RESULT,
+    SPACE,
+    TABLE,
+    TRIALS,
+    claim,
+    take_over,
+    trial_folder,
+)
 from keras_unetpp.search.hypermodel import UNetPPHyperModel
 from keras_unetpp.search.latency import Latency
 from keras_unetpp.search.oracle import PROJECT, make_oracle
@@ -37,7 +48,6 @@ from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.limits import MOST_CHANNELS
 from keras_unetpp.spec.records import as_before, resumed
 
-SPACE, TRIALS, RESULT = "space.json", "trials", "result"
 _SHAPE = fields(
     {
         **dict.fromkeys(("spec", "recipe", "budget"), mapping(anything)),
@@ -52,7 +62,7 @@ _SHAPE = fields(
 def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random", max_trials: int = 20,
            max_minutes: float | None = None, spec: Spec | None = None, recipe: Recipe | None = None,
            shares: int = 4, repeat: int = 5, worker_timeout: float = 60.0, data_changed: bool = False,
-           progress: bool = True, **fields: Any) -> SearchResult:  # fmt: skip
+           overwrite: bool = False, progress: bool = True, **fields: Any) -> SearchResult:  # fmt: skip
     """Search depth and width, and whatever else is given a list of values, under a budget that no trial breaks.
 
     Each trial trains one deeply supervised network by the package's own `fit` and scores all its levels. Stopped or
@@ -72,6 +82,7 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
         repeat: timed runs of each trained level; 0 measures no latency.
         worker_timeout: seconds of silence after which another worker goes on with a worker's trial.
         data_changed: go on though the data has changed since; finished trials keep their scores on what it was.
+        overwrite: replace files of a search's names too that this package did not write, or that were changed since.
         progress: tell trials done, the best so far and time left.
         fields: fields of Spec and Recipe, by name: one value for all trials, or a list to search. `depth` is searched
             over 2..5 unless given; `width` may be given a list to choose from. Fields of `DataFolder` too, one value.
@@ -81,12 +92,13 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
 
     Raises:
         InputError: settings that cannot work; no network in the budget, naming the smallest that would do; another
-            search in the folder; a missing package.
+            search in the folder, or files that are not ours, or the same search running; a missing package.
         OSError: the folder cannot be written.
     """
     require("search", "keras_tuner", "tensorboard")
     _check_numbers(max_trials, max_minutes, repeat, worker_timeout)
     own, root = role(), Path(out)
+    check_text(root, "a search")
     data = data_folder(data, fields)
     wanted = Space(**describe(budget, fields, spec, recipe, shares))
     if tuner == "hyperband" and "epochs" in wanted.axes:
@@ -94,13 +106,14 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
     seen = _seen(data, wanted)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     oracle = make_oracle(tuner, max_trials, wanted.recipe.epochs, wanted.recipe.seed)
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+    lock = contextlib.nullcontext() if own.worker else FolderLock(root, "search")
+    with lock, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
         # KerasTuner prints what it sends, and its Gaussian process warns at each fit.
         warnings.filterwarnings("ignore", module=r"(sklearn|keras_tuner)\.")
         chief: Any = Chief(oracle, own) if own.worker else oracle
-        space = _space(root, wanted, tuner, own.worker, seen, data_changed)
+        space = _space(root, wanted, tuner, own.worker, seen, data_changed, overwrite)
         hypermodel = UNetPPHyperModel(space)
-        run = _runner(root / TRIALS, hypermodel, data, repeat, progress, data_changed, chief if own.worker else None)
+        run = _runner(root, hypermodel, data, repeat, progress, data_changed, chief if own.worker else None)
         if own.worker:
             work(chief, own.tuner_id, run)
             return collect(root / TRIALS, budget)
@@ -113,7 +126,7 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
         try:
             serve(oracle, own.address) if own.chief else work(oracle, own.tuner_id, run)
         finally:
-            result = _finish(root, budget)
+            result = _finish(root, budget, overwrite)
     return result
 
 
@@ -139,11 +152,12 @@ def _check_numbers(max_trials: int, max_minutes: float | None, repeat: int, work
             raise InputError(f"{name} must be a positive number. Received: {value!r}.")
 
 
-def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_changed: bool) -> Space:
+def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_changed: bool,
+           overwrite: bool) -> Space:  # fmt: skip
     """The space of the folder: the one that a search there has, or a new one, which it then has."""
     path = root / SPACE
     if not worker:
-        sweep(path)
+        claim(root, overwrite)
     settings = {**wanted.settings(), "tuner": tuner if isinstance(tuner, str) else type(tuner).__mro__[2].__name__}
     if path.is_file():
         from keras_unetpp.training.record import check_same
@@ -153,7 +167,8 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
         if wanted.recipe.crop is None:
             settings["recipe"]["crop"] = before["recipe"].get("crop")
         settings["spec"] = resumed(before["spec"], wanted.spec, FIELDS)
-        written = as_before(before["spec"])
+        # Fields that came later and make no difference here are as they are wanted.
+        written = {**settings["spec"], **as_before(before["spec"])}
         before["spec"] |= {name: value for name, value in written.items() if name in wanted.spec}
         earlier, now = _flat(before), _flat(json.loads(json.dumps(settings)))
         for name in {**now, **earlier}:
@@ -162,17 +177,20 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
                     f"{root} holds a search with other settings: {name} was {earlier.get(name)}. Received:"
                     f" {now.get(name)}. Resume with the same settings, or choose another folder."
                 )
-        if check_same(root, noted, seen, data_changed) and not worker:
-            write_text(path, json.dumps({**before, "data": seen}, indent=1) + "\n")
         with about(path, WAY_OUT):
             known = Space.from_dict(before)
             known.check_offers()
+        anew = check_same(root, noted, seen, data_changed)
+        if not worker:
+            take_over(root, overwrite)
+            if anew:
+                write_text(path, json.dumps({**before, "data": seen}, indent=1) + "\n", overwrite)
         return known
     if worker:
         raise InputError(f"There is no {path}. Chief and workers must share the folder of the search.")
-    measure = Latency(wanted.budget, root / "latency.json") if LATENCY in wanted.budget.limits() else None
+    measure = Latency(wanted.budget, root / LATENCY_FILE, overwrite) if LATENCY in wanted.budget.limits() else None
     wanted.offers.update(offers(wanted, measure))
-    write_text(path, json.dumps({**wanted.to_dict(), **settings, "data": seen}, indent=1) + "\n")
+    write_text(path, json.dumps({**wanted.to_dict(), **settings, "data": seen}, indent=1) + "\n", overwrite)
     return wanted
 
 
@@ -185,7 +203,7 @@ def _describe(data: Any, space: Space, progress: bool) -> None:
     known |= {"classes": space.spec["classes"], "ndim": _rank(space)}
     summary = describe_data(data, progress=progress, **known)
     if progress:
-        print(summary, end="\n\n", file=sys.stderr)
+        print(shown_lines(summary), end="\n\n", file=sys.stderr)
     summary.tell()
 
 
@@ -210,7 +228,7 @@ def _load(oracle: Any, root: Path, hypermodel: Any, own: Role, worker_timeout: f
     oracle.save()
 
 
-def _runner(trials: Path, hypermodel: Any, data: Any, repeat: int, progress: bool, data_changed: bool,
+def _runner(root: Path, hypermodel: Any, data: Any, repeat: int, progress: bool, data_changed: bool,
             chief: Chief | None) -> Callable[[Any], Outcome | None]:  # fmt: skip
     """What runs a trial: a failure becomes an outcome with a reason, except what would fail all others too."""
     from keras_unetpp.search.trial import Abandoned, run_trial
@@ -219,8 +237,8 @@ def _runner(trials: Path, hypermodel: Any, data: Any, repeat: int, progress: boo
         values = trial.hyperparameters.values
         proposal = hypermodel.proposal(trial.hyperparameters)
         until = int(values.get("tuner/epochs", proposal.recipe.epochs))
-        earlier = values.get("tuner/trial_id")
-        folder = trials / trial.trial_id
+        name = values.get("tuner/trial_id")
+        folder, earlier = trial_folder(root, trial.trial_id), None if name is None else trial_folder(root, name)
         try:
             return run_trial(
                 folder,
@@ -228,7 +246,7 @@ def _runner(trials: Path, hypermodel: Any, data: Any, repeat: int, progress: boo
                 data,
                 until,
                 hypermodel.space.budget.sides(proposal.spec),
-                earlier=None if earlier is None else trials / earlier,
+                earlier=earlier,
                 repeat=repeat,
                 progress=progress,
                 data_changed=data_changed,
@@ -247,14 +265,14 @@ def _runner(trials: Path, hypermodel: Any, data: Any, repeat: int, progress: boo
     return run
 
 
-def _finish(root: Path, budget: Budget) -> SearchResult:
+def _finish(root: Path, budget: Budget, overwrite: bool) -> SearchResult:
     """Write the result of the trials that are finished."""
     from importlib.util import find_spec
 
     result = collect(root / TRIALS, budget)
     folder = root / RESULT
-    result.save(folder)
-    write_text(folder / "pareto.txt", f"{result}\n")
+    result.save(folder, overwrite=overwrite)
+    write_text(folder / TABLE, f"{result}\n", overwrite)
     if result.candidates and find_spec("matplotlib"):
-        result.plot(folder / "pareto.png")
+        result.plot(folder / PICTURE, overwrite=overwrite)
     return result

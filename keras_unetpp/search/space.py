@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from keras_unetpp.errors import InputError, hint, shown
+from keras_unetpp.errors import InputError, brief, hint
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.search.budget import LATENCY, Budget
 from keras_unetpp.search.tree import Branch, Point, axis_of, branches, by_axis
@@ -164,7 +164,7 @@ class Space:
             known = [tuple(map(word, self.axes[name])) for name in self.network_axes]
             fits = len(combination) == len(known) and all(map(tuple.__contains__, known, combination))
             if not fits or not widths:
-                raise InputError(f"There is no such combination to offer widths for: {shown(combination)}.")
+                raise InputError(f"There is no such combination to offer widths for: {brief(combination)}.")
             values = {name: self._value(name, text) for name, text in zip(self.network_axes, combination, strict=True)}
             for width in widths.values():
                 self._check_offer(values, width)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keras_unetpp.errors import InputError, shown
+from keras_unetpp.errors import InputError, brief
 from keras_unetpp.json_files import anything, each, fields, mapping, maybe, number, read_json, text, whole
 
 WAY_OUT = "Put back the files of this search, or choose another folder."
@@ -18,11 +18,11 @@ _SPACE = fields({"space": each(mapping(anything)), "values": mapping(anything)})
 def trial_id(value: Any) -> str:
     """The shape of a trial's id: digits."""
     good = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS
-    return "" if good else f"a trial's id is of digits, received {shown(value)}"
+    return "" if good else f"a trial's id is of digits, received {brief(value)}"
 
 
 def _status(value: Any) -> str:
-    return "" if value in STATUSES else f"one of {', '.join(STATUSES)} is required, received {shown(value)}"
+    return "" if value in STATUSES else f"one of {', '.join(STATUSES)} is required, received {brief(value)}"
 
 
 _ORACLE = fields(

@@ -21,7 +21,7 @@ import keras
 
 from keras_unetpp import weights
 from keras_unetpp.errors import InputError
-from keras_unetpp.files import sweep, write_text
+from keras_unetpp.files import adopt, discard, replacing, write_text
 from keras_unetpp.graph.build import build
 from keras_unetpp.json_files import fields, read_json, whole
 from keras_unetpp.pruning import levels
@@ -29,7 +29,9 @@ from keras_unetpp.saved_models import load_model
 from keras_unetpp.search.outcome import OUTCOME, WEIGHTS, Outcome, Scored
 from keras_unetpp.search.space import Proposal
 from keras_unetpp.training.fit import fit
-from keras_unetpp.training.run import Row, quality
+from keras_unetpp.training.run import NAMES, Row, quality
+
+ATTEMPTS_FILE, OWNER = "attempts.json", "owner"
 
 ATTEMPTS = 3
 """A training that was killed so often within one epoch is given up: most likely memory ran out."""
@@ -67,6 +69,7 @@ def run_trial(folder: Path, proposal: Proposal, data: Any, until: int, sides: tu
         OSError: the folder cannot be written.
         Exception: whatever else training raises, for example when memory runs out.
     """
+    adopt(folder, (OUTCOME, WEIGHTS, ATTEMPTS_FILE, OWNER))
     known = Outcome.read(folder)
     if known is not None and known.epochs == until:
         return known
@@ -74,13 +77,13 @@ def run_trial(folder: Path, proposal: Proposal, data: Any, until: int, sides: tu
         _go_on_from(earlier, folder)
     start = time.perf_counter()
     with _owned(folder, beat) as check:
-        sweep(folder / OUTCOME, folder / WEIGHTS, folder / "attempts.json", folder / "owner")
         _count_attempt(folder)
         keras.backend.clear_session()
         keras.utils.set_random_seed(proposal.recipe.seed)
         model = build(proposal.spec)
         guard = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: check())
         options: Any = {"until": until, "progress": progress, "data_changed": data_changed, "describe": False}
+        options["shared"] = True  # the owner is known
         rows = fit(model, data, folder, proposal.recipe, callbacks=[guard], **options)
         best = max(rows, key=quality)
         trained: Any = load_model(folder / "best.keras")
@@ -90,7 +93,7 @@ def run_trial(folder: Path, proposal: Proposal, data: Any, until: int, sides: tu
         spent = time.perf_counter() - start
         outcome = Outcome(folder.name, proposal.spec, proposal.recipe, until, int(best["epoch"]), scored, seconds=spent)
         write_text(folder / OUTCOME, outcome.to_json())
-        (folder / "attempts.json").unlink(missing_ok=True)
+        discard(folder / ATTEMPTS_FILE)
     return outcome
 
 
@@ -104,20 +107,21 @@ def _score(model: Any, best: Row, sides: tuple[int, ...], repeat: int) -> tuple[
 
 
 def _go_on_from(earlier: Path, folder: Path) -> None:
-    """Copy another trial's training; the copy is whole before it has its place."""
+    """Copy another trial's training; what says that there is one, `last.keras`, comes last."""
     if not (earlier / "last.keras").is_file():
         raise InputError(f"{earlier} holds no training to go on from. Has the folder of the search been tidied up?")
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    mine = (OUTCOME, WEIGHTS, "owner", "attempts.json")
-    shutil.copytree(earlier, temporary, ignore=shutil.ignore_patterns(*mine))
-    if folder.exists():
-        shutil.rmtree(folder)
-    temporary.rename(folder)
+    for name in NAMES:
+        source = earlier / name
+        if source.is_symlink():
+            raise InputError(f"{source} is a link, which no search made. Take the folder from where it came from.")
+        if source.is_file():
+            with replacing(folder / name) as temporary:
+                shutil.copyfile(source, temporary)
 
 
 def _count_attempt(folder: Path) -> None:
     """Give a training up that dies again and again before it finishes one more epoch."""
-    path, last = folder / "attempts.json", folder / "last.keras"
+    path, last = folder / ATTEMPTS_FILE, folder / "last.keras"
     stamp = last.stat().st_mtime_ns if last.exists() else 0
     before = read_json(path, _COUNTED, "Remove it.") if path.is_file() else {}
     count = before.get("count", 0) + 1 if before.get("stamp") == stamp else 1
@@ -132,7 +136,7 @@ def _count_attempt(folder: Path) -> None:
 @contextmanager
 def _owned(folder: Path, beat: Callable[[], None]) -> Iterator[Callable[[], None]]:
     """Claim a trial and give signs of life; yields what raises `Abandoned` once another worker has claimed it."""
-    token, path = secrets.token_hex(8), folder / "owner"
+    token, path = secrets.token_hex(8), folder / OWNER
     write_text(path, token)
     over, lost = threading.Event(), threading.Event()
 
@@ -151,7 +155,7 @@ def _owned(folder: Path, beat: Callable[[], None]) -> Iterator[Callable[[], None
     try:
         yield check
     except KeyboardInterrupt:
-        (folder / "attempts.json").unlink(missing_ok=True)
+        discard(folder / ATTEMPTS_FILE)
         raise
     finally:
         over.set()

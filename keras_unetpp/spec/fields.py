@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from keras_unetpp.errors import InputError, hint, shown
+from keras_unetpp.errors import InputError, brief, hint
 from keras_unetpp.json_files import anything, mapping, parse_json
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
@@ -182,7 +182,7 @@ class Spec:
         """
         if level not in self.levels:
             raise InputError(
-                f"This network has heads for level {', '.join(map(str, self.levels))}. Received: {shown(level)}."
+                f"This network has heads for level {', '.join(map(str, self.levels))}. Received: {brief(level)}."
             )
         topology = "unet" if self.topology == "unet_e" else self.topology
         return self.replace(topology=topology, depth=level, deep_supervision=False)
@@ -242,12 +242,12 @@ def check_fields(names: Iterable[str]) -> None:
     known = (*FIELDS, "width")
     for name in names:
         if name not in known:
-            raise InputError(f"Spec has no field {shown(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
+            raise InputError(f"Spec has no field {brief(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
 
 
 def _refuse_choice(name: str, value: Any) -> None:
     order = [str(item).lower() if item is None else repr(item) for item in FIELDS[name].metadata["allowed"]]
-    raise InputError(f"Spec.{name} must be one of {', '.join(order)}. Received: {shown(value)}.")
+    raise InputError(f"Spec.{name} must be one of {', '.join(order)}. Received: {brief(value)}.")
 
 
 def _count(depth: int, encoder: str | None, stem: bool) -> int:
@@ -259,7 +259,7 @@ def _count(depth: int, encoder: str | None, stem: bool) -> int:
 def _widths(filters: Any, width: Any, depth: int, encoder: str | None, stem: bool) -> tuple[int, ...]:
     if width is not None and filters:
         raise InputError(
-            f"Give Spec filters or width, not both. Received: filters={shown(filters)}, width={shown(width)}."
+            f"Give Spec filters or width, not both. Received: filters={brief(filters)}, width={brief(width)}."
         )
     count = _count(depth, encoder, stem)
     if not filters:
@@ -274,11 +274,11 @@ def _widths(filters: Any, width: Any, depth: int, encoder: str | None, stem: boo
 def _check_backbone(spec: Spec) -> None:
     for name in ("stem", "deep_supervision"):
         if type(getattr(spec, name)) is not bool:
-            raise InputError(f"Spec.{name} must be True or False. Received: {shown(getattr(spec, name))}.")
+            raise InputError(f"Spec.{name} must be True or False. Received: {brief(getattr(spec, name))}.")
     if spec.backbone is None:
         for name, value, default in (("encoder_weights", spec.encoder_weights, None), ("stem", spec.stem, True)):
             if value != default:
-                raise InputError(f"Spec.{name} is for backbones. Received: {name}={shown(value)} and no backbone.")
+                raise InputError(f"Spec.{name} is for backbones. Received: {name}={brief(value)} and no backbone.")
         return
     taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
     deepest = taps[-1].row - spec.shift
@@ -291,7 +291,7 @@ def _check_backbone(spec: Spec) -> None:
     if weights is not None and not named:
         raise InputError(
             f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
-            f" {', '.join(WEIGHT_FILES)}. Received: {shown(weights)}."
+            f" {', '.join(WEIGHT_FILES)}. Received: {brief(weights)}."
         )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from keras_unetpp.errors import InputError, shown
+from keras_unetpp.errors import InputError, brief
 
 MAX_DEPTH = 6
 
@@ -18,13 +18,13 @@ MOST_PIXELS = 2**29
 def check_whole(name: str, value: Any, low: int, high: int) -> None:
     """Raise `InputError` unless a field of Spec is a whole number within bounds."""
     if type(value) is not int or not low <= value <= high:
-        raise InputError(f"Spec.{name} must be a whole number from {low} to {high}. Received: {shown(value)}.")
+        raise InputError(f"Spec.{name} must be a whole number from {low} to {high}. Received: {brief(value)}.")
 
 
 def check_real(name: str, value: Any, low: float, high: float) -> None:
     """Raise `InputError` unless a field of Spec is a number within bounds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise InputError(f"Spec.{name} must be a number from {low} to {high}. Received: {shown(value)}.")
+        raise InputError(f"Spec.{name} must be a number from {low} to {high}. Received: {brief(value)}.")
 
 
 def as_tuple(name: str, value: Any) -> tuple[Any, ...]:
@@ -33,7 +33,7 @@ def as_tuple(name: str, value: Any) -> tuple[Any, ...]:
         return value
     if isinstance(value, list):
         return tuple(value)
-    raise InputError(f"Spec.{name} must be a tuple or list. Received: {shown(value)}.")
+    raise InputError(f"Spec.{name} must be a tuple or list. Received: {brief(value)}.")
 
 
 def check_widths(filters: Sequence[Any], count: int, depth: int, encoder: str | None) -> None:
@@ -41,11 +41,11 @@ def check_widths(filters: Sequence[Any], count: int, depth: int, encoder: str | 
     if len(filters) != count or any(type(item) is not int or item < 1 for item in filters):
         wanted = f"depth + 1 = {count}" if count > depth else f"depth = {count}"
         rows = "one a row" if encoder is None else "one for each row but those that only a backbone fills"
-        raise InputError(f"Spec.filters must be {wanted} positive whole numbers, {rows}. Received: {shown(filters)}.")
+        raise InputError(f"Spec.filters must be {wanted} positive whole numbers, {rows}. Received: {brief(filters)}.")
     if max(filters) > MOST_CHANNELS:
         raise InputError(
             f"Spec.filters must be at most {MOST_CHANNELS:,} each; a width doubles from row to row. Received:"
-            f" {shown(tuple(filters))}. Use a smaller width or depth."
+            f" {brief(tuple(filters))}. Use a smaller width or depth."
         )
 
 
@@ -55,12 +55,12 @@ def check_shape(shape: tuple[Any, ...]) -> None:
     if not good or shape[-1] is None:
         raise InputError(
             "Spec.input_shape must be (height, width, channels) or (depth, height, width, channels), positive whole"
-            f" numbers; sides may be None, channels may not. Received: {shown(shape)}."
+            f" numbers; sides may be None, channels may not. Received: {brief(shape)}."
         )
     if shape[-1] > MOST_CHANNELS:
-        raise InputError(f"Spec.input_shape has at most {MOST_CHANNELS:,} channels. Received: {shown(shape)}.")
+        raise InputError(f"Spec.input_shape has at most {MOST_CHANNELS:,} channels. Received: {brief(shape)}.")
     if math.prod(side or 1 for side in shape[:-1]) > MOST_PIXELS:
         raise InputError(
-            f"Spec.input_shape has at most {MOST_PIXELS:,} pixels. Received: {shown(shape)}. Leave sides open (None);"
+            f"Spec.input_shape has at most {MOST_PIXELS:,} pixels. Received: {brief(shape)}. Leave sides open (None);"
             " segment() cuts large images into tiles."
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.files import RECORD
 from keras_unetpp.training.drawing import Size, polygon, run_lengths
 from keras_unetpp.training.shapes import Annotated, Shape, field, file_within, points_of, read_json
 
@@ -53,7 +54,7 @@ def read(source: Path) -> tuple[list[Annotated], list[str]]:
 def _file(source: Path) -> Path:
     if not source.is_dir():
         return source
-    files = sorted(source.glob("*.json"))
+    files = sorted(path for path in source.glob("*.json") if path.name != RECORD)
     if len(files) != 1:
         raise InputError(f"{source} must hold one .json of COCO; it holds {len(files)}. Name the file instead.")
     return files[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.files import RECORD
 from keras_unetpp.images import EXTENSIONS, list_images
 
 Pair = tuple[Path, Path]
@@ -104,6 +105,8 @@ def _not_images(folder: Path, meant: set[str], read: set[Path], root: Path) -> I
     other: list[str] = []
     deeper: list[str] = []
     for path in sorted(folder.iterdir()):
+        if path.name == RECORD:
+            continue
         if path.name.startswith("."):
             hidden.append(path.name)
         elif path.is_dir():

@@ -1,7 +1,6 @@
 """Annotations of other programs as a data folder: images, masks, index.csv and the names of the classes."""
 
 import json
-import secrets
 import shutil
 import warnings
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_unetpp.errors import InputError, InputWarning, hint
+from keras_unetpp.files import make_ready, replacing_folder, write_text
 from keras_unetpp.images import EXTENSIONS, image_size, write_png
 from keras_unetpp.progress import track
 from keras_unetpp.training import coco, labelme
@@ -80,26 +80,23 @@ def convert_data(source: str | Path, out: str | Path, format: str, *, masks: str
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target} holds something already, and nothing is overwritten. Name a new folder.")
+    make_ready(target)
     annotated, names = FORMATS[format](Path(source))
     files = _names(annotated, source)
     classes = ("background", *(name for name in names if name not in (*BACKGROUND, IGNORED)))
     void = np.iinfo(_type(classes, masks)).max
     numbers = {**{name: number for number, name in enumerate(classes)}, **dict.fromkeys(BACKGROUND, 0), IGNORED: void}
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     lost: list[str] = []
-    try:
+    with replacing_folder(target) as temporary:
         for name, one in track(list(zip(files, annotated, strict=True)), "drawing masks", progress):
             mask = _mask(one, numbers, masks, lost).astype(_type(classes, masks))
             write_png(temporary / "masks" / f"{Path(name).stem}.png", mask)
             (temporary / "images").mkdir(exist_ok=True)
             shutil.copyfile(one.image, temporary / "images" / name)
         named = json.dumps(dict(enumerate(classes)), indent=2, ensure_ascii=False)
-        (temporary / CLASSES).write_text(named + "\n", encoding="utf-8")
+        write_text(temporary / CLASSES, named + "\n")
         if len(files) > 1:
             split_folder(temporary, val_fraction, seed)
-        temporary.replace(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     if lost:
         text = (
             f"Annotations without a pixel are left out: {len(lost)} ({listed(lost)}). Boxes, lines, points and shapes"

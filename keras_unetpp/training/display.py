@@ -8,6 +8,8 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from keras_unetpp.errors import shown
+
 
 class Display(keras.callbacks.Callback):
     """Epochs and steps with the loss, the last validation and the time left.
@@ -31,9 +33,7 @@ class Display(keras.callbacks.Callback):
         """Say where the results will be."""
         done = int(self.model.optimizer.iterations)
         resumed = f", resuming after epoch {done // self.steps}" if done else ""
-        self.console.print(
-            f"{self.epochs} epochs of {self.steps} steps into {self.folder}{resumed}", highlight=False, soft_wrap=True
-        )
+        self._say(f"{self.epochs} epochs of {self.steps} steps into {self.folder}{resumed}")
         self.bar.update(self.task, completed=done)
         self.bar.start()
 
@@ -55,4 +55,7 @@ class Display(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Say where the results are."""
         self.bar.stop()
-        self.console.print(f"best model: {self.folder / 'best.keras'}", highlight=False, soft_wrap=True)
+        self._say(f"best model: {self.folder / 'best.keras'}")
+
+    def _say(self, line: str) -> None:
+        self.console.print(shown(line), highlight=False, soft_wrap=True, markup=False)

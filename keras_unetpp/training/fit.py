@@ -4,13 +4,15 @@ import importlib.util
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_unetpp.data_folder import DataFolder, data_folder
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, shown_lines
+from keras_unetpp.files import FolderLock, is_text
 from keras_unetpp.graph.heads import heads
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.pixels import Ranges
@@ -42,12 +44,12 @@ LOSSES: dict[str, type[losses.SegmentationLoss]] = {
 def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: str | Path, recipe: Recipe | None = None,
         *, resume: bool = True, data_changed: bool = False, check_memory: bool = True, describe: bool = True,
         progress: bool = True, callbacks: Sequence[keras.callbacks.Callback] = (), until: int | None = None,
-        **fields: Any) -> list[Row]:  # fmt: skip
+        overwrite: bool = False, shared: bool = False, **fields: Any) -> list[Row]:  # fmt: skip
     """Train a model on random crops, validate it on whole images, and keep everything in a folder.
 
     All files are checked before training starts, and what teaches nothing, or not what it seems to, is warned of. A run
     that was stopped or killed goes on after its last finished epoch when it is started again with the same settings and
-    data.
+    data. A second training into the same folder at the same time is an error.
 
     Args:
         model: from `build`; compiled here, and trained in place.
@@ -62,6 +64,9 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
         callbacks: more Keras callbacks.
         until: stop after this epoch, validated; the same call with a later one goes on. The schedule stays that of
             `Recipe.epochs`. Default: all epochs.
+        overwrite: replace files of a run's names too that this package did not write, or those of a run that cannot go
+            on.
+        shared: whether other processes may train into the same folder, since they know of each other.
         fields: single fields of Recipe or `DataFolder`, by name.
 
     Returns:
@@ -79,36 +84,42 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
     settings.crop_sides(model.spec.rank, model.spec.divisor)
     thaw = _thaw(model, settings)
     samples, left_out, source = contents(data, model.spec.rank)
-    run = Run(out)
-    spec = run.take_up(model)
-    settings = with_crop(run.crop_of(settings), spec, samples)
-    sides = settings.crop_sides(spec.rank, spec.divisor)
-    if check_memory:
-        check_free(spec, sides, settings.batch_size)
-    run.start(spec, settings, resume, record(samples), data_changed)
-    survey = Survey(settings.ignore_index)
-    crops, validation = _read(samples, settings, spec, sides, survey, progress)
-    if describe:
-        summary = summarize(survey, samples, left_out, source, settings.labels, spec.classes)
-        if progress:
-            print(summary, end="\n\n", file=sys.stderr)
-        summary.tell()
-    prepare(model, settings, len(crops))
-    first = run.restore(model, len(crops))
     last = settings.epochs if until is None else min(until, settings.epochs)
-    watch = _Epochs(run, settings, crops, validation, last)
-    extra = [keras.callbacks.TensorBoard(run.folder / "tensorboard")] if importlib.util.find_spec("tensorboard") else []
-    shown = [Display(settings.epochs, len(crops), run.folder)] if progress else []
-    if first < last and not watch.exhausted():
-        model.fit(
-            crops,
-            epochs=last,
-            initial_epoch=first,
-            shuffle=False,
-            verbose=0,
-            callbacks=[*thaw, watch, *extra, *shown, *callbacks],
-        )
+    with nullcontext() if shared else FolderLock(out, "training"):
+        run = Run(out, overwrite)
+        spec = run.take_up(model)
+        settings = with_crop(run.crop_of(settings), spec, samples)
+        sides = settings.crop_sides(spec.rank, spec.divisor)
+        if check_memory:
+            check_free(spec, sides, settings.batch_size)
+        run.start(spec, settings, resume, record(samples), data_changed)
+        survey = Survey(settings.ignore_index)
+        crops, validation = _read(samples, settings, spec, sides, survey, progress)
+        if describe:
+            summary = summarize(survey, samples, left_out, source, settings.labels, spec.classes)
+            if progress:
+                print(shown_lines(summary), end="\n\n", file=sys.stderr)
+            summary.tell()
+        prepare(model, settings, len(crops))
+        first = run.restore(model, len(crops))
+        watch = _Epochs(run, settings, crops, validation, last)
+        if first < last and not watch.exhausted():
+            _train(model, watch, first, [*thaw, watch, *_extra(watch, progress), *callbacks])
     return run.rows
+
+
+def _train(model: UNetPP, watch: "_Epochs", first: int, callbacks: list[keras.callbacks.Callback]) -> None:
+    """Train from an epoch on, up to the last one that was asked for."""
+    options: dict[str, Any] = {"shuffle": False, "verbose": 0, "callbacks": callbacks}
+    model.fit(watch.crops, epochs=watch.last, initial_epoch=first, **options)
+
+
+def _extra(watch: "_Epochs", progress: bool) -> list[keras.callbacks.Callback]:
+    """TensorBoard, if it is installed and can write to such a path, and progress on the terminal."""
+    folder = watch.run.folder
+    possible = importlib.util.find_spec("tensorboard") and is_text(folder)
+    board = [keras.callbacks.TensorBoard(folder / "tensorboard")] if possible else []
+    return [*board, *([Display(watch.recipe.epochs, len(watch.crops), folder)] if progress else [])]
 
 
 def _read(samples: list[Sample], recipe: Recipe, spec: Spec, sides: tuple[int, ...], survey: Survey,

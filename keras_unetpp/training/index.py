@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.files import replacing
+from keras_unetpp.files import is_text, replacing
 
 NAME = "index.csv"
 SPLITS = ("train", "val")
@@ -65,9 +65,13 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def write_index(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    """Write an index as UTF-8 with commas, whole or not at all."""
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+def write_index(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]], overwrite: bool = False) -> None:
+    """Write an index as UTF-8 with commas, whole or not at all; see `files.replacing`."""
+    rows = list(rows)
+    for row in rows:
+        if not is_text(row[FILE]):
+            raise InputError(f"{row[FILE]} is not UTF-8, so it cannot stand in {path}. Rename that image.")
+    with replacing(path, overwrite) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)

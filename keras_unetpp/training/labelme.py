@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.files import RECORD
 from keras_unetpp.images import image_size
 from keras_unetpp.training.drawing import Size, circle, polygon, rectangle
 from keras_unetpp.training.shapes import Annotated, Shape, field, file_within, points_of, read_json
@@ -30,7 +31,7 @@ def read(source: Path) -> tuple[list[Annotated], list[str]]:
         InputError: naming file and shape: not in the format, a missing image, points that do not make a shape.
     """
     folder = source if source.is_dir() else source.parent
-    files = sorted(source.rglob("*.json")) if source.is_dir() else [source]
+    files = sorted(path for path in source.rglob("*.json") if path.name != RECORD) if source.is_dir() else [source]
     if not files:
         raise InputError(f"{source} holds no .json of LabelMe")
     found = [_annotated(path, folder) for path in files]

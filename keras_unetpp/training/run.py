@@ -2,14 +2,16 @@
 
 run.json      Spec, Recipe, and what data it was trained on
 log.csv       one row an epoch: loss, and on validated epochs IoU and Dice per level
-last.keras    model and optimizer after the last finished epoch, and its number
+last.keras    model and optimizer after the last finished epoch, its number, and the log so far
 best.keras    model with the best IoU of any level so far
 tensorboard/  if TensorBoard is installed
 """
 
 import json
 import math
+import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import keras
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.files import replacing, sweep, write_text
+from keras_unetpp.files import adopt, check_free, discard, is_placed, knows, make_ready, replacing, write_text
 from keras_unetpp.graph.heads import standardization
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.json_files import about, anything, fields, mapping, maybe, read_json, text
@@ -25,46 +27,62 @@ from keras_unetpp.recipe import Recipe
 from keras_unetpp.saved_models import load_model
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.records import resumed
-from keras_unetpp.training.log import Row, read_log, write_log
+from keras_unetpp.training.log import Row, as_csv, read_log, rows_of
 from keras_unetpp.training.record import Record, check_same
 
-_SHAPE = fields({"spec": mapping(anything), "recipe": mapping(anything)}, {"data": maybe(mapping(mapping(text())))})
-_WAY_OUT = "Put back the file that belongs to this run, or choose another folder."
+DESCRIBED, LOG, BEST, LAST = NAMES = ("run.json", "log.csv", "best.keras", "last.keras")
 
+_LEFT = re.compile(r"\.(run|log|best|last)\.[0-9a-f]{8}\.(json|csv|keras)")
+"""Temporary files of version 0.1.0."""
+
+_SHAPE = fields({"spec": mapping(anything), "recipe": mapping(anything)}, {"data": maybe(mapping(mapping(text())))})
+_WAY_OUT = "Put back what belongs to this run, or choose another folder."
 _DIGITS = 9
+
 EPOCH = "epoch"
-"""What `last.keras` holds besides the model: after which epoch it was saved."""
+"""What `last.keras` holds besides the model and the log: after which epoch it was saved."""
 
 
 class Run:
-    """The folder of one run. `last.keras` alone decides which epoch is finished; the rest follows from it."""
+    """The folder of one run. `last.keras` alone decides which epoch is finished; the rest follows from it.
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.last = self.folder / "last.keras"
-        self.best = self.folder / "best.keras"
-        self.log = self.folder / "log.csv"
+    Args:
+        folder: it is made if missing.
+        overwrite: whether files of a run's names may be replaced that are not ours, or belong to a run that cannot go
+            on.
+    """
+
+    def __init__(self, folder: str | Path, overwrite: bool = False) -> None:
+        self.folder, self.overwrite = Path(folder), overwrite
+        self.last = self.folder / LAST
+        self.best = self.folder / BEST
+        self.log = self.folder / LOG
+        self.described = self.folder / DESCRIBED
         self.rows: list[Row] = []
+        self.goes_on = _is_model(self.last) and self.described.is_file()
 
-    def described(self) -> dict[str, Any] | None:
-        """What `run.json` says of the run that is here: `spec`, `recipe` and, maybe, `data`; None if none is here.
+    def before(self) -> dict[str, Any] | None:
+        """What `run.json` says of the run that goes on: `spec`, `recipe` and, maybe, `data`; None if none does.
 
         Raises:
-            InputError: it is missing, or does not describe a run.
+            InputError: it does not describe a run.
         """
-        if not self.last.exists():
+        if not self.goes_on:
             return None
-        path = self.folder / "run.json"
-        if not path.is_file():
-            raise InputError(f"{path} is missing, so that the run there cannot go on. {_WAY_OUT}")
-        found: dict[str, Any] = read_json(path, _SHAPE, _WAY_OUT)
-        with about(path, _WAY_OUT):
-            Spec.from_dict(found["spec"]), Recipe.from_dict(found["recipe"])
+        found: dict[str, Any] = read_json(self.described, _SHAPE, _WAY_OUT)
+        with about(self.described, _WAY_OUT):
+            Spec.from_dict(found["spec"])
+            Recipe.from_dict(found["recipe"])
         return found
+
+    def crop_of(self, recipe: Recipe) -> Recipe:
+        """The recipe, with the crop of the run that goes on, if it leaves the crop open."""
+        before = self.before() if recipe.crop is None else None
+        return recipe if before is None else replace(recipe, crop=Recipe.from_dict(before["recipe"]).crop)
 
     def take_up(self, model: UNetPP) -> Spec:
         """The model's Spec, after it was given what a run of an earlier version here did not say of its own."""
-        before = self.described()
+        before = self.before()
         if before is not None:
             own = Spec.from_dict(resumed(before["spec"], model.spec.to_dict(), FIELDS))
             if own != model.spec:
@@ -72,24 +90,20 @@ class Run:
                 model.spec = own
         return model.spec
 
-    def crop_of(self, recipe: Recipe) -> Recipe:
-        """The recipe, with the crop of the run that is here if it leaves it open."""
-        before = self.described() if recipe.crop is None else None
-        return recipe if before is None else replace(recipe, crop=Recipe.from_dict(before["recipe"]).crop)
-
     def start(self, spec: Spec, recipe: Recipe, resume: bool, data: Record, data_changed: bool = False) -> None:
         """Claim the folder, or check that the run in it was started with the same settings and data.
 
         Raises:
-            InputError: the folder holds another run, or one that must not be resumed.
+            InputError: the folder holds another run, or one that must not be resumed or cannot go on; or files of the
+                same names that are not ours.
             OSError: the folder cannot be written.
         """
         described: dict[str, dict[str, Any]] = {"spec": spec.to_dict(), "recipe": recipe.to_dict(), "data": data}
-        path = self.folder / "run.json"
-        sweep(path, self.log, self.best, self.last)
-        before = self.described()
+        make_ready(self.log)
+        before = self.before()
         if before is None:
-            write_text(path, json.dumps(described, indent=2) + "\n")
+            self._check_free()
+            write_text(self.described, json.dumps(described, indent=2) + "\n", self.overwrite)
             return
         if not resume:
             raise InputError(f"{self.folder} holds a run already. Choose another folder, or resume it.")
@@ -104,8 +118,31 @@ class Run:
                         f"{self.folder} holds a run with {part}.{name} = {earlier[name]!r}. Received: {value!r}. Resume"
                         " with the same settings, or choose another folder."
                     )
-        if check_same(self.folder, before.get("data"), data, data_changed):
-            write_text(path, json.dumps({**before, "data": data}, indent=2) + "\n")
+        anew = check_same(self.folder, before.get("data"), data, data_changed)
+        if not knows(self.folder, NAMES):
+            self._take_over()
+        adopt(self.folder, [DESCRIBED], anew=True)
+        if anew:
+            write_text(self.described, json.dumps({**before, "data": data}, indent=2) + "\n")
+
+    def _take_over(self) -> None:
+        """Make a run of version 0.1.0 our own, and remove what it left when it was killed."""
+        left = [path.name for path in self.folder.iterdir() if _LEFT.fullmatch(path.name)]
+        adopt(self.folder, (*NAMES, *left))
+        for name in left:
+            discard(self.folder / name)
+
+    def _check_free(self) -> None:
+        """See to it that a new run replaces nothing but what a run left that was killed in its first epoch."""
+        if self.overwrite:
+            return
+        if is_placed(self.last) and (self.best.exists() or self.log.exists()):
+            raise InputError(
+                f"{self.folder} holds {' and '.join(path.name for path in (self.best, self.log) if path.exists())} of a"
+                f" run that cannot go on: {LAST if not self.last.exists() else DESCRIBED} is gone or no longer what it"
+                " was. Put it back, choose another folder, or say overwrite=True (--overwrite) to begin anew."
+            )
+        check_free([self.described, self.best, self.log, self.last])
 
     def restore(self, model: keras.Model, steps: int) -> int:
         """Bring a compiled model and its optimizer to the end of the last finished epoch; returns the next epoch.
@@ -113,35 +150,44 @@ class Run:
         The optimizer's step is made that of the epoch, where the data has changed and with it the steps of an epoch, so
         that the learning rate goes on along its schedule.
         """
-        if not self.last.exists():
+        if not self.goes_on:
             return 0
         saved: Any = load_model(self.last)
-        if getattr(saved, "optimizer", None) is None:
-            raise InputError(f"{self.last} lacks its optimizer, so the run cannot go on. {_WAY_OUT}")
-        wanted = [*model.variables, *model.optimizer.variables]
-        found = [*saved.variables, *saved.optimizer.variables]
-        if [tuple(one.shape) for one in wanted] != [tuple(one.shape) for one in found]:
-            raise InputError(f"{self.last} holds another network than the one to train. {_WAY_OUT}")
+        wanted, found = map(_variables, (model, saved))
+        if [one.shape for one in wanted] != [one.shape for one in found]:
+            raise InputError(f"{self.last} is not what this run saved: its variables are others. {_WAY_OUT}")
         for own, kept in zip(wanted, found, strict=True):
             own.assign(kept)
-        rows = read_log(self.log)
-        done = _epoch(self.last)
+        kept_rows, done = _kept(self.last)
+        rows = read_log(self.log) if kept_rows is None else kept_rows
         if done is None:
             done = _guess(int(model.optimizer.iterations), steps, int(rows[-1]["epoch"]) if rows else 0)
         if not set(range(1, done + 1)) <= {row["epoch"] for row in rows}:
             raise InputError(f"{self.log} lacks rows of the {done} epochs that are finished. {_WAY_OUT}")
         model.optimizer.iterations.assign(done * steps)
         self.rows = [row for row in rows if row["epoch"] <= done]
+        adopt(self.folder, [LAST, LOG], anew=True)
+        self._check_best()
         return done
+
+    def _check_best(self) -> None:
+        """See to it that the best model is ours, and that it is known how good it is."""
+        check_free([self.last, self.log, self.best], self.overwrite)
+        if self.best.exists() and not self.overwrite and quality(self.best_row() or {}) == -math.inf:
+            raise InputError(
+                f"{self.log} does not say how good {self.best} is, so a worse model might replace it. Put the log of"
+                f" this run back, move {BEST} away, or say overwrite=True (--overwrite)."
+            )
 
     def record(self, model: keras.Model, row: Row) -> None:
         """Write an epoch down: the log first, the best model if it is one, last the model to resume from."""
         best = self.best_row()
         self.rows.append(row)
-        write_log(self.log, self.rows)
+        with replacing(self.log, self.overwrite) as path:
+            path.write_text(as_csv(self.rows), encoding="utf-8", newline="")
         if quality(row) > (-math.inf if best is None else quality(best)):
-            _save(model, self.best)
-        _save(model, self.last, epoch=int(row["epoch"]))
+            _save(model, self.best, {}, self.overwrite)
+        _save(model, self.last, {EPOCH: str(int(row["epoch"])), LOG: as_csv(self.rows)}, self.overwrite)
 
     def best_row(self) -> Row | None:
         """The row of the best validation so far, the first of equals."""
@@ -159,23 +205,38 @@ def quality(row: Row) -> float:
                default=-math.inf)  # fmt: skip
 
 
-def _save(model: keras.Model, path: Path, epoch: int | None = None) -> None:
-    with replacing(path) as temporary:
+def _variables(model: Any) -> list[keras.Variable]:
+    """Those of a model and of its optimizer, if it has one."""
+    return [*model.variables, *getattr(getattr(model, "optimizer", None), "variables", ())]
+
+
+def _save(model: keras.Model, path: Path, more: Mapping[str, str], overwrite: bool) -> None:
+    with replacing(path, overwrite) as temporary:
         model.save(temporary)
-        if epoch is not None:  # within the one file, so that the two cannot disagree
+        if more:  # within the one file, so that they cannot disagree
             with zipfile.ZipFile(temporary, "a") as file:
-                file.writestr(EPOCH, str(epoch))
+                for name, text in more.items():
+                    file.writestr(name, text)
 
 
-def _epoch(path: Path) -> int | None:
-    """The epoch after which a model was saved; None of one that version 0.1.0 saved."""
+def _kept(path: Path) -> tuple[list[Row] | None, int | None]:
+    """The log up to the epoch after which a model was saved, and that epoch; None each of one of version 0.1.0."""
     with zipfile.ZipFile(path) as file:
-        told = file.read(EPOCH) if EPOCH in file.namelist() else None
-    if told is None:
-        return None
-    if not told.isdigit() or len(told) > _DIGITS:
+        names = file.namelist()
+        rows = rows_of(file.read(LOG), f"{LOG} of {path}") if LOG in names else None
+        told = file.read(EPOCH) if EPOCH in names else None
+    if told is not None and (not told.isdigit() or len(told) > _DIGITS):
         raise InputError(f"{path} does not tell after which epoch it was saved. {_WAY_OUT}")
-    return int(told)
+    return rows, None if told is None else int(told)
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a file could be what a run saved."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return "config.json" in file.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _guess(iterations: int, steps: int, last: int) -> int:

@@ -49,5 +49,5 @@ def split_folder(data: Any, val_fraction: float = 0.2, seed: int = 0, *, overwri
         rows = {name: cells for name, _, cells in match_rows(path, index.rows, found)}
     groups = {name: cells.get(GROUP, "") for name, cells in rows.items()}
     val = by_share(groups, val_fraction, seed, root, exact=True)
-    write_index(path, columns, ({**cells, SPLIT: SPLITS[name in val]} for name, cells in rows.items()))
+    write_index(path, columns, ({**cells, SPLIT: SPLITS[name in val]} for name, cells in rows.items()), overwrite)
     return path

@@ -29,7 +29,7 @@ def by_share(groups: Mapping[str, str], fraction: float, seed: int, root: Path, 
         raise InputError(f"{root} needs at least 2 {what}, one to train on and one to validate on; got {len(units)}")
 
     def place(unit: Unit) -> float:
-        return int.from_bytes(hashlib.sha256(f"{seed}:{unit[1]}".encode()).digest()[:8]) / 2**64
+        return int.from_bytes(hashlib.sha256(f"{seed}:{unit[1]}".encode(errors="surrogateescape")).digest()[:8]) / 2**64
 
     order = sorted(units, key=lambda unit: (place(unit), unit))
     if exact:

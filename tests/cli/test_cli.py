@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_unetpp.cli import main
+from keras_unetpp.files import RECORD
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import FIELDS
 
@@ -153,7 +154,7 @@ def test_a_disk_that_takes_no_more_is_one_line_and_leaves_no_half_file(disk_fold
     assert done.returncode == 2, done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")
     assert "best.keras: File too large" in done.stderr
-    assert {path.name for path in run.iterdir()} <= {"run.json", "log.csv", "tensorboard"}
+    assert {path.name for path in run.iterdir()} <= {"run.json", "log.csv", "tensorboard", RECORD}
 
 
 def test_an_interrupt_is_130(monkeypatch, capsys):

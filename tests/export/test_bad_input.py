@@ -44,7 +44,7 @@ def contents(folder):
 def refused(capsys, models, target, *options, model="good.keras"):
     """The one line that the command line prints; whatever was there is still there."""
     before = contents(target.parent)
-    assert main(["export", str(models / model), str(target), *map(str, options)]) == 2
+    assert main(["export", str(models / model), str(target), "--overwrite", *map(str, options)]) == 2
     assert contents(target.parent) == before
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
@@ -107,7 +107,7 @@ def test_a_read_only_target_is_told_before_the_work(target, capsys, models, targ
     def read_only(path, *_, **__):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    monkeypatch.setattr(Path, "touch", read_only)
+    monkeypatch.setattr(Path, "write_bytes", read_only)
     monkeypatch.setattr("keras_unetpp.export.place.placing", lambda *_: pytest.fail("work was done"))
     line = refused(capsys, models, targets / target, "--size", 16)
     assert line == f"error: [Errno {errno.EROFS}] cannot write {targets / target}: Read-only file system"

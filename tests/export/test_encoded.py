@@ -59,3 +59,11 @@ def test_classes_that_do_not_exclude_each_other_have_no_png(images):
     assert values["mask"].dtype == np.uint8
     assert np.array_equal(values["mask"][1, :12, :7], segment(model, images[1], output="mask"))
     assert sorted(served(model, images, "probabilities")[0]) == ["probabilities", "sides"]
+
+
+def test_masks_of_more_classes_than_a_png_of_8_bits_has(images):
+    model = model_of(classes=300)
+    values, masks = served(model, images, "mask")
+    assert masks == []
+    assert (values["mask"].dtype, values["mask"].shape) == (np.uint16, (2, 12, 14))
+    assert np.array_equal(values["mask"][1, :12, :7], segment(model, images[1], output="mask"))

@@ -114,11 +114,13 @@ def test_a_wrong_file_never_takes_the_place_of_a_good_one(model, in_keras, tmp_p
     assert json.loads((path / "assets.extra" / "report.json").read_text())["path"] == str(path) == report.path
     (path / "saved_model.pb").write_bytes(b"old")
     in_keras(model, spoiled, levels=2, size=12)
-    with pytest.raises(InputError, match=r"/1 was not put in place\. The file differs from the Keras model"):
+    with pytest.raises(InputError, match=r"/1 is there already, and this package did not write it, or it was changed"):
         export(model, path, levels=2, size=12)
+    with pytest.raises(InputError, match=r"/1 was not put in place\. The file differs from the Keras model"):
+        export(model, path, levels=2, size=12, overwrite=True)
     assert (path / "saved_model.pb").read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["1"]
-    export(model, path, levels=2, size=12, verify=False)
+    export(model, path, levels=2, size=12, verify=False, overwrite=True)
     assert (path / "saved_model.pb").read_bytes() == b"new"
     assert [file.name for file in tmp_path.iterdir()] == ["1"]
 
@@ -141,9 +143,9 @@ def test_targets_that_cannot_be_written_are_told_before_the_work(model, in_keras
     (tmp_path / "a.onnx").mkdir()
     with pytest.raises(OSError, match=r"cannot write .*file/1: "):
         export(model, tmp_path / "file" / "1")
-    with pytest.raises(InputError, match=r"home exists and is no SavedModel, so it is left alone\."):
+    with pytest.raises(InputError, match=r"home holds what this package did not write, so it is left alone: letters\."):
         export(model, tmp_path / "home")
-    with pytest.raises(InputError, match=r"file exists and is no SavedModel, so it is left alone\."):
+    with pytest.raises(InputError, match=r"file is a file, not a folder, so it is left alone\."):
         export(model, tmp_path / "file")
     with pytest.raises(InputError, match=r"a\.onnx is a folder, not a file\."):
         export(model, tmp_path / "a.onnx")

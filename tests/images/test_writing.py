@@ -9,7 +9,7 @@ import pytest
 from picture_files import GREY, RGB, RNG
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.files import replacing, write_text
+from keras_unetpp.files import RECORD, replacing, write_text
 from keras_unetpp.images import list_images, overlay, read_image, read_mask, write_png
 
 
@@ -36,7 +36,7 @@ def test_png_round_trip(tmp_path):
         np.testing.assert_array_equal(again.reshape(array.shape), array)
     write_png(path, GREY > 100)
     np.testing.assert_array_equal(read_image(path)[..., 0], (GREY > 100) * np.uint8(255))
-    assert os.listdir(path.parent) == ["a.png"]
+    assert sorted(os.listdir(path.parent)) == ["a.png", RECORD]
 
 
 @pytest.mark.parametrize("array", [GREY.astype(np.float32), RGB.astype(np.uint16), RGB[..., :2]])
@@ -71,7 +71,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, nearly_full):
     assert caught.value.errno == errno.EFBIG
     with nearly_full(), pytest.raises(OSError, match=r"cannot write .*a\.txt: File too large$"):
         write_text(tmp_path / "a.txt", "new" * 1000)
-    assert sorted(os.listdir(tmp_path)) == ["a.png", "a.txt"]
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "a.txt", RECORD]
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), RGB)
     assert (tmp_path / "a.txt").read_text() == "old"
 
@@ -81,7 +81,7 @@ def test_replacing_names_the_file_that_cannot_be_written(tmp_path):
     with pytest.raises(FileExistsError, match=r"cannot write .*file/a\.txt: File exists$"):
         write_text(tmp_path / "file" / "a.txt", "text")
     (tmp_path / "folder" / "inner").mkdir(parents=True)
-    with pytest.raises(IsADirectoryError, match=r"cannot write .*folder: Is a directory$"):
+    with pytest.raises(InputError, match=r"folder is a folder, not a file\. Choose another path\.$"):
         write_text(tmp_path / "folder", "text")
     with pytest.raises(FileNotFoundError, match=r"source\.txt"), replacing(tmp_path / "a.txt"):
         (tmp_path / "source.txt").read_text()
@@ -99,7 +99,7 @@ def test_replacing_passes_other_errors_and_keeps_the_old_file(tmp_path):
 
     with pytest.raises(KeyError):
         fail_half_way()
-    assert os.listdir(tmp_path) == ["a.json"]
+    assert sorted(os.listdir(tmp_path)) == ["a.json", RECORD]
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == "öld"
 
 

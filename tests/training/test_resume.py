@@ -10,10 +10,11 @@ import pytest
 from pictures import disks
 
 from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.files import RECORD
 from keras_unetpp.graph.build import build
 from keras_unetpp.training.fit import fit
 from keras_unetpp.training.folders import read_folder
-from keras_unetpp.training.run import EPOCH, Run, _guess, read_log
+from keras_unetpp.training.run import EPOCH, _guess, read_log
 
 OPTIONS = {"epochs": 4, "crop": 16, "batch_size": 2, "val_every": 4, "augment": "none", "progress": False}
 
@@ -40,6 +41,7 @@ def shrink(folder, left):
 
 def as_version_0_1(run):
     """Make a run what version 0.1.0 would have left: no record of the data, no number of the epoch."""
+    (run / RECORD).unlink()
     path = run / "run.json"
     described = json.loads(path.read_text())
     del described["data"]
@@ -120,20 +122,16 @@ def test_a_run_killed_between_log_and_model_trains_that_epoch_again(tmp_path):
 
 def test_what_killed_runs_left_is_swept_and_nothing_else(tmp_path):
     folder, run = data(tmp_path / "d", 5), tmp_path / "run"
-    run.mkdir()
+    fit(tiny(), folder, run, until=1, **OPTIONS)
+    as_version_0_1(run)
     ours = [".last.0123abcd.keras", ".best.ffffffff.keras", ".log.00000000.csv", ".run.12345678.json"]
     others = [".last.0123abc.keras", ".last.keras", ".mine.0123abcd.keras", "last.0123abcd.keras"]
     for name in (*ours, *others):
         (run / name).write_text("")
-    Run(run).start(tiny().spec, *_settings(), {})
-    assert {path.name for path in run.iterdir()} == {*others, "run.json"}
-    assert folder.is_dir()
-
-
-def _settings():
-    from keras_unetpp.recipe import Recipe
-
-    return Recipe(), True
+    with pytest.warns(InputWarning, match="does not say with what data"):
+        fit(tiny(), folder, run, until=2, **OPTIONS)
+    left = {path.name for path in run.iterdir()} - {"tensorboard"}
+    assert left == {*others, "run.json", "log.csv", "last.keras", "best.keras", RECORD}
 
 
 def test_crops_may_have_sides_of_their_own(tmp_path):

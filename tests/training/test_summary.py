@@ -122,7 +122,7 @@ def test_copies_in_both_splits_are_told_blank_images_are_not(tmp_path):
     shutil.copy(folder / "images/0.png", folder / "images/7.png")
     assert notes(folder)[0].startswith("Images of val are in train as well, pixel by pixel: 1 (0 is 7).")
     for number in (0, 7):
-        write_png(folder / "images" / f"{number}.png", np.zeros((24, 24, 3), np.uint8))
+        write_png(folder / "images" / f"{number}.png", np.zeros((24, 24, 3), np.uint8), overwrite=True)
     assert notes(folder) == []
 
 

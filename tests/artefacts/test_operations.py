@@ -1,0 +1,159 @@
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_unetpp.artefacts import Artefact, operations
+from keras_unetpp.artefacts.signature import Signature
+from keras_unetpp.errors import InputError
+from keras_unetpp.export import export
+from keras_unetpp.graph.build import build
+from keras_unetpp.spec.fields import FIELDS
+
+IMAGE = np.zeros((1, 8, 8, 1), np.float32)
+
+
+def saved(function, folder, **more):
+    """A SavedModel of one function that tells of itself what an export tells."""
+    own = Signature((1,), (None, None), "float32", "probabilities", 1, 1, "sigmoid")
+    text = folder.parent / "signature.json"
+    text.parent.mkdir()
+    text.write_text(own.to_json())
+    module = tf.Module()
+    module.assets = [tf.saved_model.Asset(str(text))]
+    for name, value in more.items():
+        setattr(module, name, value)
+    traced = tf.function(function).get_concrete_function(tf.TensorSpec((None, None, None, 1), tf.float32, name="image"))
+    tf.saved_model.save(module, str(folder), signatures={"L1": traced})
+    return folder
+
+
+def writes(path):
+    def run(image):
+        with tf.control_dependencies([tf.io.write_file(str(path), "text")]):
+            return {"probabilities": image / 255}
+
+    return run
+
+
+def saves(path):
+    def run(image):
+        with tf.control_dependencies([tf.raw_ops.SaveV2(prefix=str(path), tensor_names=["x"], shape_and_slices=[""],
+                                                        tensors=[image])]):  # fmt: skip
+            return {"probabilities": image / 255}
+
+    return run
+
+
+def reads(path):
+    def run(image):
+        return {"probabilities": image / 255 + tf.cast(tf.strings.length(tf.io.read_file(str(path))), tf.float32)}
+
+    return run
+
+
+def prints(path):
+    def run(image):
+        tf.print("text", output_stream=f"file://{path}")
+        return {"probabilities": image / 255}
+
+    return run
+
+
+def calls(path):
+    inner = tf.function(writes(path))
+    return lambda image: tf.cond(tf.size(image) > 0, lambda: inner(image), lambda: {"probabilities": image})
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(writes, "WriteFile"), (saves, "SaveV2"), (reads, "ReadFile"), (prints, "PrintV2"), (calls, "WriteFile")],
+)
+def test_programs_that_do_more_than_compute(make, name, tmp_path):
+    folder = saved(make(tmp_path / "pwned"), tmp_path / "m" / "1")
+    (tmp_path / "pwned").unlink(missing_ok=True)
+    with pytest.raises(InputError, match=rf"m/1 holds what no export of this package writes: .*{name}.*trusted=True"):
+        Artefact(folder)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_one_that_is_trusted_runs(tmp_path):
+    folder = saved(writes(tmp_path / "written"), tmp_path / "m" / "1")
+    Artefact(folder, trusted=True)(IMAGE)
+    assert (tmp_path / "written").read_text() == "text"
+
+
+def test_tables_that_read_files_when_they_are_loaded(tmp_path):
+    (tmp_path / "words.txt").write_text("a\nb\n")
+    whole, line = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+    words = tf.lookup.TextFileInitializer(str(tmp_path / "words.txt"), tf.string, whole, tf.int64, line)
+    table = tf.lookup.StaticHashTable(words, -1)
+    folder = saved(lambda image: {"probabilities": image / 255}, tmp_path / "m" / "1", table=table)
+    with pytest.raises(InputError, match=r"holds what no export of this package writes: "):
+        Artefact(folder)
+
+
+def test_a_second_graph_beside_the_first(tmp_path):
+    folder = saved(lambda image: {"probabilities": image / 255}, tmp_path / "m" / "1")
+    assert Artefact(folder)(IMAGE)["L1"].shape == (1, 8, 8, 1)
+    for name in ("saved_model.cpb", "saved_model.pbtxt"):
+        (folder / name).write_bytes(b"")
+        with pytest.raises(InputError, match=rf"holds what no export of this package writes: {name}"):
+            Artefact(folder)
+        (folder / name).unlink()
+
+
+def test_saving_functions_are_for_saving_only(tmp_path):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    folder = saved(lambda image: {"probabilities": image / 255}, tmp_path / "m" / "1")
+    operations.check(folder)
+    found = saved_model_pb2.SavedModel()
+    found.ParseFromString((folder / "saved_model.pb").read_bytes())
+    (graph,) = found.meta_graphs
+    node = graph.saver_def.save_tensor_name.split(":")[0]
+
+    def refused(change, text):
+        other = saved_model_pb2.SavedModel()
+        other.CopyFrom(found)
+        change(other.meta_graphs[0])
+        target = tmp_path / "other" / "1"
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+        (target / "saved_model.pb").write_bytes(other.SerializeToString())
+        with pytest.raises(InputError, match=text):
+            operations.check(target)
+
+    (saving,) = [one for one in graph.graph_def.node if one.name == node]
+    function = saving.attr["f"].func.name
+    refused(lambda own: own.collection_def["saved_model_main_op"].node_list.value.append(node), f"use of {node}")
+    refused(lambda own: own.ClearField("saver_def"), r"writes: .*SaveV2")
+    refused(lambda own: own.ClearField("object_graph_def"), r"graphs without objects")
+    refused(lambda own: own.object_graph_def.concrete_functions[function].SetInParent(), r"writes: .*SaveV2")
+    used = next(one for one in graph.graph_def.library.function if one.signature.name != function)
+
+    def call(own):
+        (body,) = [one for one in own.graph_def.library.function if one.signature.name == used.signature.name]
+        body.node_def.add(name="more", op="StatefulPartitionedCall").attr["f"].func.name = function
+
+    refused(call, r"writes: .*SaveV2")
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x01" * 50])
+def test_what_is_no_saved_model(content, tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(content)
+    with pytest.raises(InputError, match=r"(no readable saved_model\.pb|what no export of this package writes)"):
+        Artefact(tmp_path)
+
+
+CHOICES = [{name: value} for name in ("block", "norm", "activation", "up", "normalization")
+           for value in FIELDS[name].metadata["allowed"]]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", CHOICES, ids=str)
+def test_what_export_writes_is_known(fields, tmp_path):
+    keras.utils.set_random_seed(0)
+    export(build((None, None, 3), **{"width": 8, "depth": 1, **fields}), tmp_path / "1", levels=1, verify=False)
+    operations.check(tmp_path / "1")
