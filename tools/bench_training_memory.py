@@ -19,13 +19,9 @@ TOLERANCE = 0.2
 CASES: dict[str, tuple[dict[str, Any], tuple[int, ...], int]] = {
     "2-D, width 16": ({"width": 16}, (192, 192), 4),
     "2-D, width 32, nearest": ({"width": 32, "depth": 3, "up": "nearest"}, (256, 256), 4),
-    "2-D, reference, wide": (
-        {"input_shape": (None, None, 1), "width": 64, "depth": 4, "block": "preact"},
-        (128, 128),
-        4,
-    ),
+    "2-D, width 64, preact": ({"width": 64, "block": "preact"}, (128, 128), 4),
     "2-D, efficientnet_lite0": ({"backbone": "efficientnet_lite0"}, (256, 256), 8),
-    "2-D, unet, group": ({"topology": "unet", "norm": "group", "deep_supervision": False}, (256, 256), 4),
+    "2-D, unet": ({"topology": "unet", "deep_supervision": False}, (256, 256), 4),
     "3-D, width 8": ({"input_shape": (None, None, None, 1), "width": 8, "depth": 3}, (64, 64, 64), 2),
     "3-D, width 16, flat": ({"input_shape": (None, None, None, 1), "width": 16, "depth": 2}, (16, 96, 96), 2),
 }
