@@ -121,7 +121,8 @@ def _checked_bytes(file: Path) -> int:
         broken, unpacked = _reason(error), 0
     if broken is not None:
         raise InputError(
-            f"{file} is cut off or damaged ({broken}), so it cannot be opened. Fetch it again, or take an earlier copy."
+            f"{file} is not a readable Keras model: it is cut off or damaged ({broken}). Fetch it again, or take an"
+            " earlier copy."
         )
     return unpacked
 
