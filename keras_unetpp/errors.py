@@ -49,7 +49,20 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else character.encode("ascii", "backslashreplace").decode()
 
 
+def brief(value: object, most: int = 80) -> str:
+    """A value as a message shows it: in one line, cut off where it is long.
+
+    >>> brief("x" * 100, 9)
+    "'xxxxxxxx.."
+    """
+    try:
+        text = repr(value[: most + 1] if isinstance(value, (str, bytes)) else value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists within lists
+        text = f"a {type(value).__name__} too large to be shown"
+    return text if len(text) <= most else f"{text[:most]}.."
+
+
 def hint(name: object, known: Iterable[str]) -> str:
     """The part of a message that guesses what a misspelt name should have been; empty if nothing is near."""
-    close = get_close_matches(str(name), list(known), n=1)
+    close = get_close_matches(str(name)[:80], list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

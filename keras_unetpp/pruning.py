@@ -19,10 +19,10 @@ from keras_unetpp.networks import network
 from keras_unetpp.pixels import Ranges
 from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.levels import DEFAULT_SIDE, LevelTable, cheapest, check_max_drop, default_size, level_costs
+from keras_unetpp.spec.levels import DEFAULT_SIDES, LevelTable, cheapest, check_max_drop, default_size, level_costs
 from keras_unetpp.spec.plan import MEAN, Level
 from keras_unetpp.tables import milliseconds, score, table
-from keras_unetpp.training.evaluate import Data, evaluate, mean
+from keras_unetpp.training.evaluate import Data, evaluate, first_sides, mean
 
 
 def prune(model: keras.Model, level: Level, *, copy: bool = False) -> keras.Model:
@@ -92,7 +92,8 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
         model: a model; a Spec, which gives the costs alone; or an exported file, which gives latency and scores of
             what is in it, measured in its own runtime.
         data: a folder, whose `val` images are scored; samples; or (images, masks). None scores nothing.
-        size: sides in pixels at which costs and latency hold; default those of the Spec or file, else 256 each.
+        size: sides in pixels at which costs and latency hold; default those of the Spec or file, else 256 each,
+            for volumes 64, or as many as the data has if that is less.
         repeat: timed runs of each level, batch 1; the median counts. 0 times nothing.
         progress: show a progress bar.
         options: `labels` and `ignore_index` of `evaluate`, which say how masks are read.
@@ -114,7 +115,7 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
         runs = {name: compiled(select(model, None)) for name in ready.names}
         about = f"{model.name}: {model.count_params():,} parameters"
         return _scored(model, about, runs, ready.sides, ready.channels, data, size, repeat, progress, options)
-    sides = size or default_size(model.spec)
+    sides = size or _default_sides(model, data, options)
     rows = level_costs(model.spec, sides)
     timed = {row.level: compiled(select(model, row.level)) for row in rows} if repeat else {}
     times = latencies(timed, (*sides, model.spec.channels), repeat)
@@ -148,6 +149,14 @@ def choose(model: UNetPP, data: Data, max_drop: float = 0.005, **options: Any) -
     return cheapest(rows, max_drop)
 
 
+def _default_sides(model: UNetPP, data: Data | None, options: dict[str, Any]) -> tuple[int, ...]:
+    """The sides at which costs hold unless told: those of the Spec; of volumes no more than those of the data."""
+    spec, sides = model.spec, default_size(model.spec)
+    seen = None if data is None or spec.rank == 2 else first_sides(model, data, **options)
+    padded = sides if seen is None else (-(-side // spec.divisor) * spec.divisor for side in seen)
+    return tuple(fixed or min(pair) for fixed, *pair in zip(spec.sides, sides, padded, strict=True))
+
+
 def _scored(model: Any, about: str, runs: Mapping[str, Callable[[np.ndarray], Any]], own: tuple[int | None, ...],
             channels: int, data: Data | None, size: Any, repeat: int, progress: bool,
             options: dict[str, Any]) -> FileLevels:  # fmt: skip
@@ -155,7 +164,7 @@ def _scored(model: Any, about: str, runs: Mapping[str, Callable[[np.ndarray], An
     sides = tuple(size or (None,) * len(own))
     if len(sides) != len(own) or any(None not in pair and pair[0] != pair[1] for pair in zip(sides, own, strict=True)):
         raise InputError(f"{about.partition(': ')[0]} takes images of {own} pixels (None: any). Received: size={size}.")
-    shape = [asked or side or DEFAULT_SIDE for asked, side in zip(sides, own, strict=True)]
+    shape = [asked or side or DEFAULT_SIDES[len(own)] for asked, side in zip(sides, own, strict=True)]
     times = latencies(runs, (*shape, channels), repeat) if repeat else {}
     scores = [] if data is None else evaluate(model, data, progress=progress, **options)
     means = {name: mean(scores, name) for name in runs} if scores else {}

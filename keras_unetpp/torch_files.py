@@ -18,6 +18,8 @@ import numpy as np
 
 from keras_unetpp import torch_pickle
 from keras_unetpp.errors import InputError
+from keras_unetpp.finite import check_finite
+from keras_unetpp.json_files import check_regular
 from keras_unetpp.torch_pickle import Forbidden, Malformed, Storage, Tensor
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -44,16 +46,17 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             dict under one of `NESTED`.
 
     Raises:
-        InputError: the file is cut off, damaged or something else; or its pickle names a function or class that a
-            state dict does not need.
+        InputError: the file is cut off, damaged or something else; a tensor is not finite; or its pickle names a
+            function or class that a state dict does not need.
         OSError: the file cannot be read.
     """
+    check_regular(path)
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             found, arrays = (_read_zip if file.peek(4)[:4] == _ZIP else _read_old)(file, size)
         tensors = _tensors(found)
-        return {name: _view(tensor, arrays[tensor.storage.key], name) for name, tensor in tensors.items()}
+        state = {name: _view(tensor, arrays[tensor.storage.key], name) for name, tensor in tensors.items()}
     except Forbidden as error:
         raise InputError(
             f"{os.fspath(path)} refers to {error}, which is no part of a state dict; nothing of it was run. Write the"
@@ -64,6 +67,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             f"{os.fspath(path)} is cut off, damaged, or no PyTorch state dict ({error}). Fetch it again, or write it"
             " with torch.save(model.state_dict(), path)."
         ) from error
+    check_finite(state, os.fspath(path))
+    return state
 
 
 def _read_old(file: BinaryIO, size: int) -> tuple[Any, dict[str, np.ndarray]]:

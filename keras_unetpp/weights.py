@@ -17,6 +17,8 @@ import safetensors.numpy
 from keras_unetpp import __version__
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing
+from keras_unetpp.finite import check_finite
+from keras_unetpp.json_files import anything, check_regular, fields, mapping, maybe, parse_json, text, whole
 
 State = dict[str, np.ndarray]
 
@@ -24,6 +26,7 @@ FORMAT = 1
 HEADER = "keras_unetpp"
 """The one key of a file's metadata: its value is JSON, since safetensors writes several keys in random order."""
 
+_ABOUT = fields({}, {"format": whole(1), "version": text(), "spec": maybe(mapping(anything))})
 _LISTED = 10
 _NOT_REAL = "cOSUMm"
 """NumPy's letters of types whose values are no numbers, or lose a part on the way to one."""
@@ -59,7 +62,7 @@ def assign(model: keras.Model, state: Mapping[str, Any], *, source: str = "The s
         source: what an error calls the state, for example the name of its file.
 
     Raises:
-        InputError: naming everything missing, extra and misshapen.
+        InputError: naming everything missing, extra and misshapen, or what is not finite in the weight's type.
     """
     named = variables(model)
     check_names({name: tuple(weight.shape) for name, weight in named.items()}, state, source, model)
@@ -67,6 +70,7 @@ def assign(model: keras.Model, state: Mapping[str, Any], *, source: str = "The s
     if others:
         raise InputError(f"{source} must hold real numbers. Received: {listed(others)}. Nothing was assigned.")
     arrays = {name: np.asarray(state[name], dtype=weight.dtype) for name, weight in named.items()}
+    check_finite(arrays, source)
     for name, weight in named.items():
         weight.assign(arrays[name])
 
@@ -163,24 +167,29 @@ def read(path: str | os.PathLike[str]) -> tuple[State, dict[str, Any]]:
     """A file's arrays by name, and what `save` wrote about them: `format`, `version`, `spec`; empty if it did not.
 
     Raises:
-        InputError: the file is damaged or of a later format.
+        InputError: the file is damaged or of a later format, or holds weights that are not finite.
         OSError: the file cannot be read.
     """
     try:
+        check_regular(path)
         with safetensors.safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            told = (file.metadata() or {}).get(HEADER, "{}")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no mapping, has no iterator
     except OSError as error:
         raise type(error)(f"cannot read {path}: {error}") from error
+    except InputError:
+        raise
     except (safetensors.SafetensorError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is cut off, damaged, or no safetensors file ({error}). Write or fetch it again."
         ) from error
+    about: dict[str, Any] = parse_json(told, f"What {path} says about itself", _ABOUT, "Write or fetch it again.")
     if about.get("format", FORMAT) > FORMAT:
         raise InputError(
             f"{path} has format {about['format']}; this keras_unetpp reads formats up to {FORMAT}. Upgrade it to"
             f" {about.get('version')} or later."
         )
+    check_finite(arrays, os.fspath(path))
     return arrays, about
 
 

@@ -1,8 +1,8 @@
 """Trained models that ship with the package: manifest -> files checked by hash -> model. Works offline."""
 
 import hashlib
-import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,30 @@ from keras_unetpp.artefacts import is_artefact
 from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import inside
 from keras_unetpp.graph.build import assemble
+from keras_unetpp.json_files import fields as with_fields
+from keras_unetpp.json_files import mapping, number, read_json, text, whole
 from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.limits import MAX_DEPTH
 from keras_unetpp.tables import mega, table
 
 PACKAGE = "keras_unetpp_zoo"
 SPEC, WEIGHTS, CARD = "spec.json", "weights.safetensors", "card.md"
+
+
+def _hash(value: Any) -> str:
+    return "" if re.fullmatch("[0-9a-f]{64}", str(value)) else "64 digits of a SHA-256 are required"
+
+
+_ROW = with_fields(
+    {
+        **dict.fromkeys(("folder", "summary", "licence"), text()),
+        "best_level": whole(1, MAX_DEPTH),
+        "val_iou": number(0, 1),
+        "sha256": with_fields(dict.fromkeys((SPEC, WEIGHTS, CARD), _hash)),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -89,8 +106,10 @@ def list(folder: str | Path | None = None) -> Entries:
     path = root / "manifest.json"
     if not path.is_file():
         raise InputError(f"There is no zoo manifest at {path}. Install the package again, or name another folder.")
-    rows: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return Entries(Entry(name, inside(root, row.pop("folder")), **row) for name, row in rows.items())
+    rows: dict[str, dict[str, Any]] = read_json(path, mapping(_ROW), "Install the package again, or mend it.")
+    own = [item.name for item in fields(Entry) if item.name not in ("name", "folder")]
+    return Entries(Entry(name, inside(root, row["folder"]), **{one: row[one] for one in own})
+                   for name, row in rows.items())  # fmt: skip
 
 
 def entry(name: str, folder: str | Path | None = None) -> Entry:

@@ -12,6 +12,7 @@ from keras_unetpp.artefacts.runtime import LABELS, SIGNATURE, SPEC, Opened
 from keras_unetpp.artefacts.signature import Signature, level_name, probabilities_of
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import check_text
+from keras_unetpp.json_files import check_regular
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tables import mega
 
@@ -46,6 +47,8 @@ def open_file(path: str | os.PathLike[str], format: str | None = None, threads: 
     path = Path(path)
     if not path.exists():
         raise InputError(f"There is no exported file {path}.")
+    if not path.is_dir():
+        check_regular(path)
     if format is None and not is_artefact(path):
         raise InputError(
             f"An exported file is a .tflite, a .onnx, or a folder that holds {GRAPH_FILE}, NAME/VERSION. Received:"

@@ -22,12 +22,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, help="folder of the run")
     overwrite_option(parser)
     data_changed_option(parser)
+    text = "train though the memory that is free seems too small for it"
+    parser.add_argument("--no-memory-check", dest="check_memory", action="store_false", help=text)
     folder_options(parser)
     network_options(parser)
     recipe_options(parser)
 
 
-def run(data: str, out: str, overwrite: bool, data_changed: bool, **options: Any) -> None:
+def run(data: str, out: str, overwrite: bool, data_changed: bool, check_memory: bool, **options: Any) -> None:
     """Train."""
     from keras_unetpp.data_folder import data_folder
     from keras_unetpp.recipe import Recipe
@@ -41,4 +43,5 @@ def run(data: str, out: str, overwrite: bool, data_changed: bool, **options: Any
     from keras_unetpp.training.fit import fit
 
     keras.utils.set_random_seed(recipe.seed)
-    fit(build(spec), folder, out, recipe, overwrite=overwrite, data_changed=data_changed)
+    told: Any = {"overwrite": overwrite, "data_changed": data_changed, "check_memory": check_memory}
+    fit(build(spec), folder, out, recipe, **told)

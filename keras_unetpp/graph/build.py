@@ -8,6 +8,7 @@ from keras_unetpp.graph.encoder import encode
 from keras_unetpp.graph.layers import make
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.memory import check_params
 from keras_unetpp.spec.plan import IMAGE, head_name, plan
 
 
@@ -56,7 +57,12 @@ def resolve(spec: Spec | tuple[int | None, ...] | None, preset: str | None, fiel
 
 
 def assemble(spec: Spec) -> UNetPP:
-    """The model of a Spec, with random weights throughout."""
+    """The model of a Spec, with random weights throughout.
+
+    Raises:
+        InputError: it would have more weights than networks may have.
+    """
+    check_params(spec)
     tensors: dict[str, Any] = {}
     taps: dict[str, Any] = {}
     for row in plan(spec):

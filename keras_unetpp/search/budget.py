@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from keras_unetpp.errors import InputError, hint
+from keras_unetpp.errors import InputError, brief, hint
+from keras_unetpp.json_files import LARGEST
 from keras_unetpp.search.tflite_bytes import tflite_bytes
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec, with_field_help
 from keras_unetpp.spec.levels import default_size
+
+MOST_SIDE = 2**20
+"""Of the pixels at which costs are worked out."""
 
 LATENCY = "latency"
 """The one limit that has no closed form; see `keras_unetpp.search.latency`."""
@@ -36,7 +40,9 @@ class Budget:
     tflite_bytes: int | None = _limit("bytes of the .tflite file with all levels, by an upper bound")
     activation_bytes: int | None = _limit("largest sum of layer outputs alive at once, in bytes, at the size")
     latency: float | None = _limit("milliseconds at the size, measured on this machine")
-    size: tuple[int, ...] | None = _limit("sides in pixels at which costs hold; default those of the Spec, else 256")
+    size: tuple[int, ...] | None = _limit(
+        "sides in pixels at which costs hold; default those of the Spec, else 256, of volumes 64"
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.size, list):
@@ -45,11 +51,17 @@ class Budget:
             object.__setattr__(self, "size", (self.size,))
         for name, value in self.limits().items():
             kind = (int, float) if name == LATENCY else (int,)
-            if type(value) not in kind or not value > 0:
+            if type(value) not in kind or not 0 < value <= LARGEST:
                 whole = "" if name == LATENCY else "whole "
-                raise InputError(f"Budget.{name} must be a positive {whole}number. Received: {value!r}.")
-        if self.size is not None and any(type(side) is not int or side < 1 for side in self.size):
-            raise InputError(f"Budget.size must be positive whole numbers, one a side. Received: {self.size!r}.")
+                raise InputError(
+                    f"Budget.{name} must be a positive {whole}number below 2^63. Received: {brief(value)}."
+                )
+        sides = self.size if isinstance(self.size, tuple) else (self.size,)
+        if self.size is not None and any(type(side) is not int or not 0 < side <= MOST_SIDE for side in sides):
+            raise InputError(
+                f"Budget.size must be positive whole numbers up to {MOST_SIDE:,}, one a side. Received:"
+                f" {brief(self.size)}."
+            )
 
     def limits(self) -> dict[str, float]:
         """The limits that are set, by name."""
@@ -98,7 +110,7 @@ class Budget:
         known = [item.name for item in fields(cls)]
         for name in values:
             if name not in known:
-                raise InputError(f"Budget has no field {name!r}.{hint(name, known)} Fields: {', '.join(known)}.")
+                raise InputError(f"Budget has no field {brief(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
         return cls(**values)
 
 

@@ -1,13 +1,34 @@
 """What came of one trial, as plain JSON: the scores of its levels, or why there are none."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_unetpp.errors import InputError
+from keras_unetpp.json_files import about, anything, each, fields, mapping, maybe, number, read_json, text, whole
 from keras_unetpp.recipe import Recipe
+from keras_unetpp.search.state import trial_id
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.limits import MAX_DEPTH
+
+SHAPE = fields(
+    {
+        "trial": trial_id,
+        "spec": mapping(anything),
+        "recipe": mapping(anything),
+        "epochs": whole(0),
+        "levels": each(
+            fields(
+                {"level": whole(1, MAX_DEPTH), "iou": number(0, 1), "dice": number(0, 1)}, {"latency": maybe(number(0))}
+            )
+        ),
+    },
+    {"best_epoch": whole(0), "failed": text(), "seconds": number(0)},
+)
+_WAY_OUT = "Remove it to have the trial scored again, or put it back."
 
 OUTCOME, WEIGHTS = "outcome.json", "weights.safetensors"
 
@@ -71,13 +92,21 @@ class Outcome:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Outcome":
         """The inverse of `to_dict`."""
-        own = dict(values)
-        spec, recipe = Spec.from_dict(own.pop("spec")), Recipe.from_dict(own.pop("recipe"))
-        levels = tuple(Scored(**level) for level in own.pop("levels"))
+        spec, recipe = Spec.from_dict(values["spec"]), Recipe.from_dict(values["recipe"])
+        names = [item.name for item in dataclasses.fields(Scored)]
+        levels = tuple(Scored(**{name: one[name] for name in names if name in one}) for one in values["levels"])
+        if other := [one.level for one in levels if one.level not in spec.levels]:
+            raise InputError(f"Trial {values['trial']} has scores of level {other[0]}, for which it has no head.")
+        plain = ("trial", "epochs", "best_epoch", "failed", "seconds")
+        own = {name: values[name] for name in plain if name in values}
         return cls(spec=spec, recipe=recipe, levels=levels, **own)
 
     @classmethod
     def read(cls, folder: Path) -> "Outcome | None":
         """The outcome in a trial's folder, or None."""
         path = folder / OUTCOME
-        return cls.from_dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+        if not path.is_file():
+            return None
+        values = read_json(path, SHAPE, _WAY_OUT)
+        with about(path, _WAY_OUT):
+            return cls.from_dict(values)

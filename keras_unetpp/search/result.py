@@ -9,15 +9,19 @@ from typing import Any
 
 from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import NUMBER, check_free, inside, replacing, write_text
+from keras_unetpp.json_files import about, anything, check, each, fields, mapping, maybe, read_json, text, whole
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.search.budget import Budget
-from keras_unetpp.search.outcome import WEIGHTS, Outcome, Scored
+from keras_unetpp.search.outcome import SHAPE, WEIGHTS, Outcome, Scored
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tables import giga, mega, score, table
 
 FORMAT = 1
 FILE = "result.json"
+_WEIGHTS = fields({}, {"weights": maybe(text())})
+_SHAPE = fields({"budget": mapping(anything), "trials": each(lambda one: SHAPE(one) or _WEIGHTS(one))})
+_WAY_OUT = "Save the result of the search anew, or get it from who made it."
 COSTS = ("params", "macs", "latency", "weight_bytes", "activation_bytes")
 """What candidates are compared by."""
 FRONTS = ("params", "macs", "latency")
@@ -193,14 +197,19 @@ class SearchResult:
         path = Path(folder) / FILE
         if not path.is_file():
             raise InputError(f"There is no result of a search at {path}.")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, fields({"format": whole(1)}), _WAY_OUT)
         if values["format"] > FORMAT:
             raise InputError(f"{path} has format {values['format']}; this keras_unetpp reads up to {FORMAT}.")
-        files = {one["trial"]: one.pop("weights") for one in values["trials"]}
+        check(values, path, _SHAPE, _WAY_OUT)
+        files = {one["trial"]: one.get("weights") for one in values["trials"]}
         for trial in files:
             inside(path.parent, trial, NUMBER)
         weights = {trial: inside(path.parent, name) for trial, name in files.items() if name}
-        return cls(Budget.from_dict(values["budget"]), tuple(map(Outcome.from_dict, values["trials"])), weights)
+        with about(path, _WAY_OUT):
+            outcomes = tuple(map(Outcome.from_dict, values["trials"]))
+            if lost := [one.trial for one in outcomes if one.levels and one.trial not in weights]:
+                raise InputError(f"Trial {lost[0]} has scores, and no file of weights.")
+            return cls(Budget.from_dict(values["budget"]), outcomes, weights)
 
     def _nothing(self, within: Sequence[Candidate], min_iou: float | None, limits: dict[str, float]) -> str:
         wanted = ", ".join(f"{name}={value}" for name, value in limits.items())

@@ -20,6 +20,7 @@ from typing import Any
 from keras_unetpp.data_folder import data_folder
 from keras_unetpp.errors import InputError, shown_lines
 from keras_unetpp.files import FolderLock, check_text, write_text
+from keras_unetpp.json_files import about, anything, each, fields, mapping, maybe, pair, read_json, text, whole
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
 from keras_unetpp.search.budget import LATENCY, Budget
@@ -41,9 +42,21 @@ from keras_unetpp.search.oracle import PROJECT, make_oracle
 from keras_unetpp.search.outcome import OUTCOME, Outcome
 from keras_unetpp.search.result import SearchResult, collect
 from keras_unetpp.search.space import Space, describe, offers
+from keras_unetpp.search.state import WAY_OUT, check_state, reading
 from keras_unetpp.search.workers import Chief, Role, role, serve, work
 from keras_unetpp.spec.fields import FIELDS, Spec
+from keras_unetpp.spec.limits import MOST_CHANNELS
 from keras_unetpp.spec.records import as_before, resumed
+
+_SHAPE = fields(
+    {
+        **dict.fromkeys(("spec", "recipe", "budget"), mapping(anything)),
+        "axes": mapping(each(anything)),
+        "shares": whole(1, 16),
+        "offers": each(pair(each(text()), mapping(whole(1, MOST_CHANNELS)))),
+    },
+    {"data": maybe(mapping(mapping(text()))), "tuner": text()},
+)
 
 
 def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random", max_trials: int = 20,
@@ -149,8 +162,10 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
     if path.is_file():
         from keras_unetpp.training.record import check_same
 
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_json(path, _SHAPE, WAY_OUT)
         noted = before.pop("data", None)
+        if wanted.recipe.crop is None:
+            settings["recipe"]["crop"] = before["recipe"].get("crop")
         settings["spec"] = resumed(before["spec"], wanted.spec, FIELDS)
         # Fields that came later and make no difference here are as they are wanted.
         written = {**settings["spec"], **as_before(before["spec"])}
@@ -162,12 +177,15 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
                     f"{root} holds a search with other settings: {name} was {earlier.get(name)}. Received:"
                     f" {now.get(name)}. Resume with the same settings, or choose another folder."
                 )
+        with about(path, WAY_OUT):
+            known = Space.from_dict(before)
+            known.check_offers()
         anew = check_same(root, noted, seen, data_changed)
         if not worker:
             take_over(root, overwrite)
             if anew:
                 write_text(path, json.dumps({**before, "data": seen}, indent=1) + "\n", overwrite)
-        return Space.from_dict(before)
+        return known
     if worker:
         raise InputError(f"There is no {path}. Chief and workers must share the folder of the search.")
     measure = Latency(wanted.budget, root / LATENCY_FILE, overwrite) if LATENCY in wanted.budget.limits() else None
@@ -200,7 +218,9 @@ def _load(oracle: Any, root: Path, hypermodel: Any, own: Role, worker_timeout: f
     oracle.silence = worker_timeout if own.chief else 0.0
     oracle._set_project_dir(str(root), PROJECT)
     if Path(oracle._get_oracle_fname()).is_file():
-        oracle.reload()
+        check_state(root / PROJECT)
+        with reading(root / PROJECT):
+            oracle.reload()
         return
     space = oracle.get_space()
     hypermodel.declare_hyperparameters(space)

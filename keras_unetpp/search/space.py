@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from keras_unetpp.errors import InputError, hint
+from keras_unetpp.errors import InputError, brief, hint
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.search.budget import LATENCY, Budget
 from keras_unetpp.search.tree import Branch, Point, axis_of, branches, by_axis
@@ -152,6 +152,30 @@ class Space:
                    Budget.from_dict(values["budget"]),
                    {name: tuple(own) for name, own in values["axes"].items()}, values["shares"],
                    {tuple(one): widths for one, widths in values["offers"]})  # fmt: skip
+
+    def check_offers(self) -> None:
+        """Raise `InputError` unless each width on offer, which a file may have brought, is one of this space's.
+
+        Latency aside, each must keep the budget; what latency it has, training and scoring it shows.
+        """
+        if not self.offers:
+            raise InputError("A space needs one width on offer at least. Received: none.")
+        for combination, widths in self.offers.items():
+            known = [tuple(map(word, self.axes[name])) for name in self.network_axes]
+            fits = len(combination) == len(known) and all(map(tuple.__contains__, known, combination))
+            if not fits or not widths:
+                raise InputError(f"There is no such combination to offer widths for: {brief(combination)}.")
+            values = {name: self._value(name, text) for name, text in zip(self.network_axes, combination, strict=True)}
+            for width in widths.values():
+                self._check_offer(values, width)
+
+    def _check_offer(self, values: Mapping[str, Any], width: int) -> None:
+        if width not in self.axes.get(WIDTH, (width,)):
+            raise InputError(f"Width {width} is on offer, and not among those that are searched.")
+        if over := self.budget.over(_proposal(self, values, width).spec):
+            limits = self.budget.limits()
+            broken = ", ".join(f"{name}={value:,} of {limits[name]:,}" for name, value in over.items())
+            raise InputError(f"Width {width} is on offer, and breaks the budget: {broken}.")
 
     def _free(self, name: str) -> bool:
         return name != WIDTH and name not in self.network_axes

@@ -23,7 +23,9 @@ from keras_unetpp import weights
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import adopt, discard, replacing, write_text
 from keras_unetpp.graph.build import build
+from keras_unetpp.json_files import fields, read_json, whole
 from keras_unetpp.pruning import levels
+from keras_unetpp.saved_models import load_model
 from keras_unetpp.search.outcome import OUTCOME, WEIGHTS, Outcome, Scored
 from keras_unetpp.search.space import Proposal
 from keras_unetpp.training.fit import fit
@@ -33,6 +35,8 @@ ATTEMPTS_FILE, OWNER = "attempts.json", "owner"
 
 ATTEMPTS = 3
 """A training that was killed so often within one epoch is given up: most likely memory ran out."""
+
+_COUNTED = fields({"stamp": whole(0), "count": whole(0)})
 
 BEAT = 5.0
 """Seconds between a worker's signs of life."""
@@ -82,7 +86,7 @@ def run_trial(folder: Path, proposal: Proposal, data: Any, until: int, sides: tu
         options["shared"] = True  # the owner is known
         rows = fit(model, data, folder, proposal.recipe, callbacks=[guard], **options)
         best = max(rows, key=quality)
-        trained: Any = keras.saving.load_model(folder / "best.keras")
+        trained: Any = load_model(folder / "best.keras")
         check()
         weights.save(trained, folder / WEIGHTS)
         scored = _score(trained, best, sides, repeat)
@@ -119,7 +123,7 @@ def _count_attempt(folder: Path) -> None:
     """Give a training up that dies again and again before it finishes one more epoch."""
     path, last = folder / ATTEMPTS_FILE, folder / "last.keras"
     stamp = last.stat().st_mtime_ns if last.exists() else 0
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    before = read_json(path, _COUNTED, "Remove it.") if path.is_file() else {}
     count = before.get("count", 0) + 1 if before.get("stamp") == stamp else 1
     if count > ATTEMPTS:
         raise InputError(

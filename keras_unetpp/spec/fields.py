@@ -5,9 +5,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from keras_unetpp.errors import InputError, hint
+from keras_unetpp.errors import InputError, brief, hint
+from keras_unetpp.json_files import anything, mapping, parse_json
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
+from keras_unetpp.spec.limits import (
+    MAX_DEPTH,
+    MOST_CHANNELS,
+    as_tuple,
+    check_real,
+    check_shape,
+    check_whole,
+    check_widths,
+)
 from keras_unetpp.spec.presets import PRESETS
 from keras_unetpp.spec.records import completed
 
@@ -17,7 +27,8 @@ ACTIVATIONS = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "hard_silu", "softplus", "tanh"),
     *("sigmoid", "linear"),
 )
-MAX_DEPTH = 6
+MOST_TEXT = 2**20
+"""Characters of a Spec as text."""
 
 
 def _choice(default: str | None, allowed: Iterable[str | None], text: str) -> Any:
@@ -78,18 +89,19 @@ class Spec:
 
     def __post_init__(self, width: int | None) -> None:
         put = object.__setattr__
-        put(self, "input_shape", _as_tuple("input_shape", self.input_shape))
-        _check_whole("depth", self.depth, 1, MAX_DEPTH)
+        put(self, "input_shape", as_tuple("input_shape", self.input_shape))
+        check_whole("depth", self.depth, 1, MAX_DEPTH)
         put(self, "filters", _widths(self.filters, width, self.depth, self.backbone, self.stem))
         for item, allowed in _ALLOWED:
             if getattr(self, item) not in allowed:
                 _refuse_choice(item, getattr(self, item))
         for item, low, high in _WHOLE:
-            _check_whole(item, getattr(self, item), low, high)
+            check_whole(item, getattr(self, item), low, high)
         for item, least, most in _REAL:
-            _check_real(item, getattr(self, item), least, most)
+            check_real(item, getattr(self, item), least, most)
         _check_backbone(self)
-        _check_shape(self)
+        check_shape(self.input_shape)
+        check_sides(self.sides, self.divisor)
         _check_combination(self)
 
     @property
@@ -170,7 +182,7 @@ class Spec:
         """
         if level not in self.levels:
             raise InputError(
-                f"This network has heads for level {', '.join(map(str, self.levels))}. Received: {level!r}."
+                f"This network has heads for level {', '.join(map(str, self.levels))}. Received: {brief(level)}."
             )
         topology = "unet" if self.topology == "unet_e" else self.topology
         return self.replace(topology=topology, depth=level, deep_supervision=False)
@@ -195,12 +207,9 @@ class Spec:
     @classmethod
     def from_json(cls, text: str) -> "Spec":
         """The inverse of `to_json`."""
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"A Spec is a JSON object; this text is not JSON: {error}.") from error
-        if not isinstance(values, dict):
-            raise InputError(f"A Spec is a JSON object. Received: {text[:60]!r}.")
+        if len(text) > MOST_TEXT:
+            raise InputError(f"A Spec is a text of at most {MOST_TEXT:,} characters. Received: {len(text):,}.")
+        values = parse_json(text, "A Spec", mapping(anything), "Take one as to_json() wrote it.")
         return cls.from_dict(values)
 
 
@@ -216,7 +225,12 @@ def with_field_help(cls: type) -> None:
 with_field_help(Spec)
 FIELDS = {item.name: item for item in fields(Spec)}
 _ALLOWED = tuple((name, item.metadata["allowed"]) for name, item in FIELDS.items() if "allowed" in item.metadata)
-_WHOLE = (("classes", 1, 2**16), ("norm_groups", 1, 2**16), ("up_kernel", 2, 16), ("head_kernel", 1, 15))
+_WHOLE = (
+    ("classes", 1, MOST_CHANNELS),
+    ("norm_groups", 1, MOST_CHANNELS),
+    ("up_kernel", 2, 16),
+    ("head_kernel", 1, 15),
+)
 _REAL = (
     *(("norm_epsilon", 0.0, 1.0), ("standardize_epsilon", 1e-8, 1e4), ("norm_momentum", 0.0, 1.0)),
     ("dropout", 0.0, 0.95),
@@ -228,30 +242,12 @@ def check_fields(names: Iterable[str]) -> None:
     known = (*FIELDS, "width")
     for name in names:
         if name not in known:
-            raise InputError(f"Spec has no field {name!r}.{hint(name, known)} Fields: {', '.join(known)}.")
+            raise InputError(f"Spec has no field {brief(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
 
 
 def _refuse_choice(name: str, value: Any) -> None:
     order = [str(item).lower() if item is None else repr(item) for item in FIELDS[name].metadata["allowed"]]
-    raise InputError(f"Spec.{name} must be one of {', '.join(order)}. Received: {value!r}.")
-
-
-def _check_whole(name: str, value: Any, low: int, high: int) -> None:
-    if type(value) is not int or not low <= value <= high:
-        raise InputError(f"Spec.{name} must be a whole number from {low} to {high}. Received: {value!r}.")
-
-
-def _check_real(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise InputError(f"Spec.{name} must be a number from {low} to {high}. Received: {value!r}.")
-
-
-def _as_tuple(name: str, value: Any) -> tuple[Any, ...]:
-    if isinstance(value, tuple):
-        return value
-    if isinstance(value, list):
-        return tuple(value)
-    raise InputError(f"Spec.{name} must be a tuple or list. Received: {value!r}.")
+    raise InputError(f"Spec.{name} must be one of {', '.join(order)}. Received: {brief(value)}.")
 
 
 def _count(depth: int, encoder: str | None, stem: bool) -> int:
@@ -262,28 +258,27 @@ def _count(depth: int, encoder: str | None, stem: bool) -> int:
 
 def _widths(filters: Any, width: Any, depth: int, encoder: str | None, stem: bool) -> tuple[int, ...]:
     if width is not None and filters:
-        raise InputError(f"Give Spec filters or width, not both. Received: filters={filters!r}, width={width!r}.")
+        raise InputError(
+            f"Give Spec filters or width, not both. Received: filters={brief(filters)}, width={brief(width)}."
+        )
     count = _count(depth, encoder, stem)
     if not filters:
         first = (32 if encoder is None else 16) if width is None else width
-        _check_whole("width", first, 1, 2**16)
-        return tuple(first * 2**row for row in range(count))
-    widths = _as_tuple("filters", filters)
-    if len(widths) != count or any(type(item) is not int or item < 1 for item in widths):
-        wanted = f"depth + 1 = {count}" if count > depth else f"depth = {count}"
-        rows = "one a row" if encoder is None else "one for each row but those that only a backbone fills"
-        raise InputError(f"Spec.filters must be {wanted} positive whole numbers, {rows}. Received: {filters!r}.")
+        check_whole("width", first, 1, MOST_CHANNELS)
+        filters = tuple(first * 2**row for row in range(count))
+    widths = as_tuple("filters", filters)
+    check_widths(widths, count, depth, encoder)
     return widths
 
 
 def _check_backbone(spec: Spec) -> None:
     for name in ("stem", "deep_supervision"):
         if type(getattr(spec, name)) is not bool:
-            raise InputError(f"Spec.{name} must be True or False. Received: {getattr(spec, name)!r}.")
+            raise InputError(f"Spec.{name} must be True or False. Received: {brief(getattr(spec, name))}.")
     if spec.backbone is None:
         for name, value, default in (("encoder_weights", spec.encoder_weights, None), ("stem", spec.stem, True)):
             if value != default:
-                raise InputError(f"Spec.{name} is for backbones. Received: {name}={value!r} and no backbone.")
+                raise InputError(f"Spec.{name} is for backbones. Received: {name}={brief(value)} and no backbone.")
         return
     taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
     deepest = taps[-1].row - spec.shift
@@ -296,19 +291,8 @@ def _check_backbone(spec: Spec) -> None:
     if weights is not None and not named:
         raise InputError(
             f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
-            f" {', '.join(WEIGHT_FILES)}. Received: {weights!r}."
+            f" {', '.join(WEIGHT_FILES)}. Received: {brief(weights)}."
         )
-
-
-def _check_shape(spec: Spec) -> None:
-    shape = spec.input_shape
-    good = len(shape) in (3, 4) and all(side is None or (type(side) is int and side > 0) for side in shape)
-    if not good or shape[-1] is None:
-        raise InputError(
-            "Spec.input_shape must be (height, width, channels) or (depth, height, width, channels), positive whole"
-            f" numbers; sides may be None, channels may not. Received: {shape!r}."
-        )
-    check_sides(spec.sides, spec.divisor)
 
 
 def check_sides(sides: Iterable[int | None], divisor: int) -> None:

@@ -10,7 +10,8 @@ from keras_unetpp.spec.plan import MEAN, Level, head_name
 from keras_unetpp.spec.topology import draw, needed
 from keras_unetpp.tables import giga, mega, score, table
 
-DEFAULT_SIDE = 256
+DEFAULT_SIDES = {2: 256, 3: 64}
+"""Rank -> pixels of a side that is open; a volume of 256 would be as much as an image of 4096."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def picture(spec: Spec) -> str:
 
 
 def default_size(spec: Spec) -> tuple[int, ...]:
-    """The sides of the Spec; those it leaves open are 256, or the next multiple of 2^depth."""
-    return tuple(side or -(-DEFAULT_SIDE // spec.divisor) * spec.divisor for side in spec.sides)
+    """The sides of the Spec; those it leaves open are 256, of volumes 64, or the next multiple of 2^depth."""
+    return tuple(side or -(-DEFAULT_SIDES[spec.rank] // spec.divisor) * spec.divisor for side in spec.sides)
 
 
 def level_costs(spec: Spec, size: tuple[int, ...] | None = None) -> LevelTable:

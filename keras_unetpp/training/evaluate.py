@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_unetpp.data_folder import FOLDERS, OPTIONS, DataFolder, data_folder
 from keras_unetpp.errors import InputError, hint
+from keras_unetpp.images import image_size
 from keras_unetpp.inference import Predictor
 from keras_unetpp.masks import all_as_ids
 from keras_unetpp.pixels import Ranges
@@ -102,6 +103,17 @@ def _items(data: Data, predictor: Predictor, labels: str, ignore_index: int | No
     masks = all_as_ids(items[1], predictor.classes, exclusive=predictor.exclusive, labels=labels,
                        ignore_index=ignore_index, rank=rank)  # fmt: skip
     return [Case(str(number), "", *pair) for number, pair in enumerate(zip(items[0], masks, strict=True))]
+
+
+def first_sides(model: keras.Model, data: Data, *, labels: str = "auto", ignore_index: int | None = None,
+                **folder: Any) -> tuple[int, ...] | None:  # fmt: skip
+    """The sides of the first image that `evaluate` would score, in pixels; None if there is none."""
+    predictor = Predictor(model)
+    rank = len(predictor.sides)
+    first = next(iter(_items(data_folder(data, folder), predictor, labels, ignore_index)), None)
+    if first is None:
+        return None
+    return first.image.shape[:rank] if isinstance(first, Case) else image_size(first.image, rank)
 
 
 def _read(sample: Sample, predictor: Predictor, labels: str, ignore_index: int | None) -> Case:

@@ -25,6 +25,8 @@ from keras_unetpp.training.data import Crops, Sample, load
 from keras_unetpp.training.display import Display
 from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
+from keras_unetpp.training.memory import check_memory as check_free
+from keras_unetpp.training.memory import with_crop
 from keras_unetpp.training.record import record
 from keras_unetpp.training.run import Row, Run
 from keras_unetpp.training.summary import contents, summarize
@@ -40,9 +42,9 @@ LOSSES: dict[str, type[losses.SegmentationLoss]] = {
 
 
 def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: str | Path, recipe: Recipe | None = None,
-        *, resume: bool = True, data_changed: bool = False, describe: bool = True, progress: bool = True,
-        callbacks: Sequence[keras.callbacks.Callback] = (), until: int | None = None, overwrite: bool = False,
-        shared: bool = False, **fields: Any) -> list[Row]:  # fmt: skip
+        *, resume: bool = True, data_changed: bool = False, check_memory: bool = True, describe: bool = True,
+        progress: bool = True, callbacks: Sequence[keras.callbacks.Callback] = (), until: int | None = None,
+        overwrite: bool = False, shared: bool = False, **fields: Any) -> list[Row]:  # fmt: skip
     """Train a model on random crops, validate it on whole images, and keep everything in a folder.
 
     All files are checked before training starts, and what teaches nothing, or not what it seems to, is warned of. A run
@@ -56,6 +58,7 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
         recipe: settings; default `Recipe()`.
         resume: go on with the run in `out`, if there is one; else such a folder is an error.
         data_changed: go on with the run though images were added, removed or changed since; else that is an error.
+        check_memory: refuse a training that does not fit the memory that is free; see `training.memory`.
         describe: show with the progress what the data is, and warn of what is odd about it.
         progress: show progress on the terminal.
         callbacks: more Keras callbacks.
@@ -78,13 +81,17 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
     settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields}).for_classes(model.spec.classes)
     keras.utils.set_random_seed(settings.seed)
     losses.check_class_weights(settings.class_weights, model.spec.classes)
-    sides = settings.crop_sides(model.spec.rank, model.spec.divisor)
+    settings.crop_sides(model.spec.rank, model.spec.divisor)
     thaw = _thaw(model, settings)
     samples, left_out, source = contents(data, model.spec.rank)
     last = settings.epochs if until is None else min(until, settings.epochs)
     with nullcontext() if shared else FolderLock(out, "training"):
         run = Run(out, overwrite)
         spec = run.take_up(model)
+        settings = with_crop(run.crop_of(settings), spec, samples)
+        sides = settings.crop_sides(spec.rank, spec.divisor)
+        if check_memory:
+            check_free(spec, sides, settings.batch_size)
         run.start(spec, settings, resume, record(samples), data_changed)
         survey = Survey(settings.ignore_index)
         crops, validation = _read(samples, settings, spec, sides, survey, progress)

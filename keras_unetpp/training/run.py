@@ -7,13 +7,12 @@ best.keras    model with the best IoU of any level so far
 tensorboard/  if TensorBoard is installed
 """
 
-import csv
-import io
 import json
 import math
 import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,22 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.files import adopt, check_free, discard, is_placed, knows, make_ready, replacing, write_text
 from keras_unetpp.graph.heads import standardization
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.json_files import about, anything, fields, mapping, maybe, read_json, text
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.saved_models import load_model
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.records import resumed
+from keras_unetpp.training.log import Row, as_csv, read_log, rows_of
 from keras_unetpp.training.record import Record, check_same
-
-Row = dict[str, float]
 
 DESCRIBED, LOG, BEST, LAST = NAMES = ("run.json", "log.csv", "best.keras", "last.keras")
 
 _LEFT = re.compile(r"\.(run|log|best|last)\.[0-9a-f]{8}\.(json|csv|keras)")
 """Temporary files of version 0.1.0."""
+
+_SHAPE = fields({"spec": mapping(anything), "recipe": mapping(anything)}, {"data": maybe(mapping(mapping(text())))})
+_WAY_OUT = "Put back what belongs to this run, or choose another folder."
+_DIGITS = 9
 
 EPOCH = "epoch"
 """What `last.keras` holds besides the model and the log: after which epoch it was saved."""
@@ -58,10 +61,29 @@ class Run:
         self.rows: list[Row] = []
         self.goes_on = _is_model(self.last) and self.described.is_file()
 
+    def before(self) -> dict[str, Any] | None:
+        """What `run.json` says of the run that goes on: `spec`, `recipe` and, maybe, `data`; None if none does.
+
+        Raises:
+            InputError: it does not describe a run.
+        """
+        if not self.goes_on:
+            return None
+        found: dict[str, Any] = read_json(self.described, _SHAPE, _WAY_OUT)
+        with about(self.described, _WAY_OUT):
+            Spec.from_dict(found["spec"])
+            Recipe.from_dict(found["recipe"])
+        return found
+
+    def crop_of(self, recipe: Recipe) -> Recipe:
+        """The recipe, with the crop of the run that goes on, if it leaves the crop open."""
+        before = self.before() if recipe.crop is None else None
+        return recipe if before is None else replace(recipe, crop=Recipe.from_dict(before["recipe"]).crop)
+
     def take_up(self, model: UNetPP) -> Spec:
         """The model's Spec, after it was given what a run of an earlier version here did not say of its own."""
-        if self.goes_on:
-            before = json.loads(self.described.read_text(encoding="utf-8"))
+        before = self.before()
+        if before is not None:
             own = Spec.from_dict(resumed(before["spec"], model.spec.to_dict(), FIELDS))
             if own != model.spec:
                 standardization(model).epsilon = own.standardize_epsilon
@@ -78,13 +100,13 @@ class Run:
         """
         described: dict[str, dict[str, Any]] = {"spec": spec.to_dict(), "recipe": recipe.to_dict(), "data": data}
         make_ready(self.log)
-        if not self.goes_on:
+        before = self.before()
+        if before is None:
             self._check_free()
             write_text(self.described, json.dumps(described, indent=2) + "\n", self.overwrite)
             return
         if not resume:
             raise InputError(f"{self.folder} holds a run already. Choose another folder, or resume it.")
-        before = json.loads(self.described.read_text(encoding="utf-8"))
         known = {
             "spec": Spec.from_dict(before["spec"]).to_dict(),
             "recipe": Recipe.from_dict(before["recipe"]).to_dict(),
@@ -131,20 +153,17 @@ class Run:
         if not self.goes_on:
             return 0
         saved: Any = load_model(self.last)
-        try:
-            pairs = list(zip((*model.variables, *model.optimizer.variables),
-                             (*saved.variables, *saved.optimizer.variables), strict=True))  # fmt: skip
-            for own, kept in pairs:
-                own.assign(kept)
-        except (ValueError, AttributeError) as error:
-            raise InputError(
-                f"{self.last} is not what this run saved: its variables are others. Put the run's own back, or choose"
-                " another folder."
-            ) from error
+        wanted, found = map(_variables, (model, saved))
+        if [one.shape for one in wanted] != [one.shape for one in found]:
+            raise InputError(f"{self.last} is not what this run saved: its variables are others. {_WAY_OUT}")
+        for own, kept in zip(wanted, found, strict=True):
+            own.assign(kept)
         kept_rows, done = _kept(self.last)
-        rows = kept_rows if kept_rows is not None else read_log(self.log) if self.log.exists() else []
+        rows = read_log(self.log) if kept_rows is None else kept_rows
         if done is None:
             done = _guess(int(model.optimizer.iterations), steps, int(rows[-1]["epoch"]) if rows else 0)
+        if not set(range(1, done + 1)) <= {row["epoch"] for row in rows}:
+            raise InputError(f"{self.log} lacks rows of the {done} epochs that are finished. {_WAY_OUT}")
         model.optimizer.iterations.assign(done * steps)
         self.rows = [row for row in rows if row["epoch"] <= done]
         adopt(self.folder, [LAST, LOG], anew=True)
@@ -165,10 +184,10 @@ class Run:
         best = self.best_row()
         self.rows.append(row)
         with replacing(self.log, self.overwrite) as path:
-            path.write_text(_csv(self.rows), encoding="utf-8", newline="")
+            path.write_text(as_csv(self.rows), encoding="utf-8", newline="")
         if quality(row) > (-math.inf if best is None else quality(best)):
             _save(model, self.best, {}, self.overwrite)
-        _save(model, self.last, {EPOCH: str(int(row["epoch"])), LOG: _csv(self.rows)}, self.overwrite)
+        _save(model, self.last, {EPOCH: str(int(row["epoch"])), LOG: as_csv(self.rows)}, self.overwrite)
 
     def best_row(self) -> Row | None:
         """The row of the best validation so far, the first of equals."""
@@ -186,6 +205,11 @@ def quality(row: Row) -> float:
                default=-math.inf)  # fmt: skip
 
 
+def _variables(model: Any) -> list[keras.Variable]:
+    """Those of a model and of its optimizer, if it has one."""
+    return [*model.variables, *getattr(getattr(model, "optimizer", None), "variables", ())]
+
+
 def _save(model: keras.Model, path: Path, more: Mapping[str, str], overwrite: bool) -> None:
     with replacing(path, overwrite) as temporary:
         model.save(temporary)
@@ -199,8 +223,11 @@ def _kept(path: Path) -> tuple[list[Row] | None, int | None]:
     """The log up to the epoch after which a model was saved, and that epoch; None each of one of version 0.1.0."""
     with zipfile.ZipFile(path) as file:
         names = file.namelist()
-        rows = _rows(file.read(LOG).decode()) if LOG in names else None
-        return rows, int(file.read(EPOCH)) if EPOCH in names else None
+        rows = rows_of(file.read(LOG), f"{LOG} of {path}") if LOG in names else None
+        told = file.read(EPOCH) if EPOCH in names else None
+    if told is not None and (not told.isdigit() or len(told) > _DIGITS):
+        raise InputError(f"{path} does not tell after which epoch it was saved. {_WAY_OUT}")
+    return rows, None if told is None else int(told)
 
 
 def _is_model(path: Path) -> bool:
@@ -218,23 +245,3 @@ def _guess(iterations: int, steps: int, last: int) -> int:
     exact = [epoch for epoch in likely if iterations == epoch * steps]
     whole = [epoch for epoch in likely if iterations % epoch == 0]  # with the steps that an epoch had then
     return next(iter((*exact, *whole, *likely)), iterations // steps)
-
-
-def read_log(path: Path) -> list[Row]:
-    """The rows of a run's `log.csv`."""
-    return _rows(path.read_text(encoding="utf-8"))
-
-
-def _rows(text: str) -> list[Row]:
-    rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text, newline="")))
-    return [
-        {name: int(value) if name == "epoch" else float(value) for name, value in row.items() if value} for row in rows
-    ]
-
-
-def _csv(rows: list[Row]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -1,6 +1,5 @@
 """What the formats of annotations have in common: shapes with a label on an image, read from JSON of others."""
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -9,12 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_unetpp import json_files
 from keras_unetpp.errors import InputError
+from keras_unetpp.json_files import anything, mapping
 
 BACKGROUND = ("_background_", "__background__", "background")
 """Names of classes that mean none."""
 IGNORED = "__ignore__"
 """LabelMe's own name for what is neither."""
+
+MOST_BYTES = 2**31
+"""Of a file of annotations; those of COCO itself have 0.5 GB."""
 
 FAR = 1e9
 """No coordinate is so large; this also keeps out what is no number."""
@@ -59,13 +63,11 @@ def read_json(path: Path) -> Mapping[str, Any]:
         InputError: no such file, no JSON, or no object.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        found: Mapping[str, Any] = json_files.read_json(
+            path, mapping(anything), "Export the annotations again.", most=MOST_BYTES, strict=False
+        )
     except FileNotFoundError:
         raise InputError(f"no such file: {path}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON: {str(error)[:120]}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} must hold a JSON object. Received: {type(found).__name__}.")
     return found
 
 

@@ -39,10 +39,13 @@ def test_one_number_stands_for_all_sides_of_a_volume():
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"params": 0}, r"Budget\.params must be a positive whole number\. Received: 0"),
-        ({"macs": 1.5}, r"Budget\.macs must be a positive whole number\. Received: 1\.5"),
-        ({"latency": -1}, r"Budget\.latency must be a positive number\. Received: -1"),
-        ({"size": (0, 8)}, r"Budget\.size must be positive whole numbers, one a side\. Received: \(0, 8\)"),
+        ({"params": 0}, r"Budget\.params must be a positive whole number below 2\^63\. Received: 0"),
+        ({"macs": 1.5}, r"Budget\.macs must be a positive whole number below 2\^63\. Received: 1\.5"),
+        ({"latency": -1}, r"Budget\.latency must be a positive number below 2\^63\. Received: -1"),
+        (
+            {"size": (0, 8)},
+            r"Budget\.size must be positive whole numbers up to 1,048,576, .* Received: \(0, 8\)",
+        ),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(fields, text):

@@ -353,8 +353,8 @@ def test_at_level_names_the_levels(level):
 @pytest.mark.parametrize(
     ("text", "start"),
     [
-        ("{", "A Spec is a JSON object; this text is not JSON: "),
-        ("[1, 2]", "A Spec is a JSON object. Received: '[1, 2]'."),
+        ("{", "A Spec is no JSON, or cut off: "),
+        ("[1, 2]", "A Spec must hold other values: an object is required, received [1, 2]. Take one as to_json() "),
         ('{"depht": 2}', "Spec has no field 'depht'. Did you mean 'depth'?"),
     ],
 )

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.downloads import retrieve
+from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import discard, fetching
 from keras_unetpp.graph.templates.applications import State, convert, original
+from keras_unetpp.h5_files import check_h5
 from keras_unetpp.spec.backbone_table import BACKBONES
 
 _WAYS_OUT = (
@@ -70,6 +73,7 @@ def from_file(name: str, path: str | os.PathLike[str]) -> State:
         raise InputError(
             f"encoder_weights must be None, 'imagenet' or the path of a weights file. Received: {os.fspath(path)!r}."
         )
+    check_h5(Path(path), Path(path).stat().st_size, path)
     source = original(name)
     try:
         source.load_weights(path)
@@ -121,7 +125,8 @@ def _fetch(get: Callable[..., str], fname: str, origin: str, file_hash: str | No
     """`keras.utils.get_file`, but each process loads into a folder of its own, and only what is whole has a name.
 
     So two that want the same file both have it. A file in the cache of another hash, which Keras itself would load once
-    more, is replaced.
+    more, is replaced. A server that is silent or slow is not waited for without end. `keras.applications` has no hash
+    of MobileNet 1 and 2: what came is then told with its own, for those who know what it should be.
     """
     path = Path(cache_dir or _keras_home(), cache_subdir, fname)
     digest = _digest(path, file_hash) if path.is_file() else ""
@@ -129,7 +134,8 @@ def _fetch(get: Callable[..., str], fname: str, origin: str, file_hash: str | No
         return path
     with fetching(path) as folder:
         try:
-            fresh = Path(get(fname, origin, cache_subdir=folder.name, cache_dir=str(folder.parent), **options))
+            with _patient():
+                fresh = Path(get(fname, origin, cache_subdir=folder.name, cache_dir=str(folder.parent), **options))
         except Exception as error:  # Keras itself raises plain `Exception`
             raise InputError(f"Cannot download {origin} ({_line(error)}). {_WAYS_OUT}.") from error
         digest = _digest(fresh, file_hash)
@@ -138,7 +144,28 @@ def _fetch(get: Callable[..., str], fname: str, origin: str, file_hash: str | No
                 f"What {origin} gave is incomplete or damaged: its hash is {digest}, not {file_hash}. It was removed."
                 f" Try again. {_WAYS_OUT}."
             )
+    if file_hash is None:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        warnings.warn(
+            f"Nobody publishes a hash of {origin}, so that {path} is as good as that server and the way from it. Its"
+            f" SHA-256 is {digest}: compare it with that of a copy you trust, or give such a copy as encoder_weights.",
+            InputWarning,
+            stacklevel=2,
+        )
     return path
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Make Keras' own download one that ends, see `retrieve`; it has no option for that."""
+    from keras.src.utils import file_utils
+
+    plain, file_utils.urlretrieve = file_utils.urlretrieve, retrieve
+    try:
+        yield
+    finally:
+        file_utils.urlretrieve = plain
 
 
 def _keras_home() -> str:
