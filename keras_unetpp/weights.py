@@ -181,7 +181,8 @@ def read(path: str | os.PathLike[str]) -> tuple[State, dict[str, Any]]:
         raise
     except (safetensors.SafetensorError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} is cut off, damaged, or no safetensors file ({error}). Write or fetch it again."
+            f"{path} is cut off, damaged, or no safetensors file ({' '.join(str(error).split())}). Write or fetch it"
+            " again."
         ) from error
     about: dict[str, Any] = parse_json(told, f"What {path} says about itself", _ABOUT, "Write or fetch it again.")
     if about.get("format", FORMAT) > FORMAT:

@@ -82,12 +82,19 @@ class Entry:
     @property
     def spec(self) -> Spec:
         """Its network."""
-        return Spec.from_json(self.file(SPEC).read_text(encoding="utf-8"))
+        return Spec.from_json(self._text(SPEC))
 
     @property
     def card(self) -> str:
         """Its card: data, licence, scores, and the command that made it."""
-        return self.file(CARD).read_text(encoding="utf-8")
+        return self._text(CARD)
+
+    def _text(self, name: str) -> str:
+        path = self.file(name)
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} of zoo entry {self.name!r} must be text in UTF-8. Received: {error}.") from error
 
 
 class Entries(tuple[Entry, ...]):

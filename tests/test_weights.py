@@ -221,6 +221,13 @@ def test_a_file_of_something_else_is_an_error_that_names_it(model, tmp_path):
         weights.load(model, path)
 
 
+def test_a_header_with_line_ends_is_told_in_one_line(tmp_path):
+    path, header = tmp_path / "w.safetensors", b'{"a":{"dtype":"\\n","shape":[0],"data_offsets":[0,0]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(InputError, match=r"^[^\n]* no safetensors file \([^\n]*\)\. Write or fetch it again\.$"):
+        weights.read(path)
+
+
 def test_a_missing_file_is_an_os_error_that_names_it(model, tmp_path):
     path = tmp_path / "w.safetensors"
     with pytest.raises(FileNotFoundError, match=f"cannot read {re.escape(str(path))}: No such file"):

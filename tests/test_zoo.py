@@ -67,6 +67,16 @@ def test_a_changed_file_is_named_with_both_hashes(copy):
         kup.zoo.load("nuclei-small", copy)
 
 
+def test_a_spec_that_is_no_text_is_named(copy):
+    manifest, data = copy / "manifest.json", b'{"depth": "\xe9"}'
+    (copy / "nuclei_small" / "spec.json").write_bytes(data)
+    rows = json.loads(manifest.read_text())
+    rows["nuclei-small"]["sha256"]["spec.json"] = hashlib.sha256(data).hexdigest()
+    manifest.write_text(json.dumps(rows))
+    with pytest.raises(InputError, match=r"spec\.json of zoo entry 'nuclei-small' must be text in UTF-8\. Received: "):
+        str(kup.zoo.list(copy))
+
+
 def test_a_missing_file_is_named(copy):
     (copy / "nuclei_small" / "spec.json").unlink()
     with pytest.raises(InputError, match=r"spec\.json of zoo entry 'nuclei-small' is missing"):

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, brief
 from keras_unetpp.files import RECORD
 from keras_unetpp.training.drawing import Size, polygon, run_lengths
-from keras_unetpp.training.shapes import Annotated, Shape, brief, field, file_within, points_of, read_json
+from keras_unetpp.training.shapes import Annotated, Shape, field, file_within, points_of, read_json
 
 
 def read(source: Path) -> tuple[list[Annotated], list[str]]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, brief
 from keras_unetpp.files import RECORD
 from keras_unetpp.images import image_size
 from keras_unetpp.training.drawing import Size, circle, polygon, rectangle
-from keras_unetpp.training.shapes import Annotated, Shape, brief, field, file_within, points_of, read_json
+from keras_unetpp.training.shapes import Annotated, Shape, field, file_within, points_of, read_json
 
 DRAWN: dict[str, tuple[Callable[[Any, Size], np.ndarray], tuple[int, ...]]] = {
     "polygon": (polygon, ()),

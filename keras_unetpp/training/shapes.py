@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_unetpp import json_files
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, brief
 from keras_unetpp.json_files import anything, mapping
 
 BACKGROUND = ("_background_", "__background__", "background")
@@ -71,32 +71,25 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return found
 
 
-def brief(value: object) -> str:
-    """The beginning of a value that is not what it must be; a file may nest lists too deep for Python to print."""
-    try:
-        return str(value)[:60]
-    except RecursionError:
-        return f"{type(value).__name__} of many levels"
-
-
 def field(values: Any, name: str, kind: type, what: object) -> Any:
     """A value of a JSON object, of the type that it must have.
 
     Raises:
         InputError: it is missing or of another type.
     """
-    value = values.get(name) if isinstance(values, dict) else None
+    value: Any = values.get(name) if isinstance(values, dict) else None
     if kind is int and isinstance(value, float) and math.isfinite(value) and value.is_integer():
         value = int(value)
-    if not isinstance(value, kind) or isinstance(value, bool) or (kind is str and not _is_text(value)):
+    if not isinstance(value, kind) or isinstance(value, bool) or not _can_be_written(value):
         raise InputError(f"{what} must have {name!r} of type {kind.__name__}. Received: {brief(value)}.")
     return value
 
 
-def _is_text(value: str) -> bool:
-    """Whether it can be written; JSON can hold halves of characters."""
+def _can_be_written(value: object) -> bool:
+    """Whether it is no text that has halves of characters, as JSON can hold."""
     try:
-        value.encode()
+        if isinstance(value, str):
+            value.encode()
     except UnicodeEncodeError:
         return False
     return True
@@ -132,9 +125,9 @@ def file_within(folder: Path, name: str, missing: Path | None = None) -> Path:
     except (OSError, ValueError, RuntimeError):  # too long, not UTF-8, with a zero in it, links in a circle
         within = None
     if within is None or "\n" in name:
-        raise InputError(f"{brief(name)!r} is no name of a file in {folder}. Name images as their files are.")
+        raise InputError(f"{brief(name)} is no name of a file in {folder}. Name images as their files are.")
     if not within:
-        raise InputError(f"{brief(name)!r} leads out of {folder}. Name a folder that holds images and annotations.")
+        raise InputError(f"{brief(name)} leads out of {folder}. Name a folder that holds images and annotations.")
     if missing is not None and not os.path.isfile(path):
         raise InputError(f"no such image: {missing}")
     return path

@@ -155,7 +155,8 @@ def test_what_is_there_is_never_overwritten(source, tmp_path):
 
 
 DEEP = json.loads("[" * 900 + "]" * 900)
-"""Deeper than Python prints in most places, and not too deep to be read."""
+"""Deeper than Python prints in most places, and not too deep for its reader of JSON."""
+NESTED = json.loads("[" * 20 + "]" * 20)
 
 BROKEN = [
     ({"annotations": None}, r"instances\.json must have 'annotations' of type list\. Received: None"),
@@ -168,7 +169,7 @@ BROKEN = [
     ({"annotations": edited(segmentation="polygon")}, "annotation 2 must have polygons"),
     ({"annotations": edited(segmentation={"size": [30, 20], "counts": [600]})}, r"of size \[30, 20\], but its"),
     ({"annotations": edited(segmentation={"size": [20, 30], "counts": [7]})}, "annotation 2: the run lengths"),
-    ({"annotations": edited(image_id="five")}, "annotation 2 must have 'image_id' of type int. Received: five"),
+    ({"annotations": edited(image_id="five")}, "annotation 2 must have 'image_id' of type int. Received: 'five'"),
     ({"annotations": [3]}, "annotation 0 must have 'image_id' of type int"),
     ({"images": [{**one, "file_name": f"../{one['file_name']}"} for one in COCO["images"]]}, "leads out of"),
     ({"images": [{**one, "file_name": "/etc/passwd"} for one in COCO["images"]]}, "leads out of"),
@@ -181,10 +182,11 @@ BROKEN = [
       (("a\0.png", "is no name of a file"), ("\ud800.png", "must have 'file_name' of type str"),
        ("a" * 300, "no such image"), ("/" * 5000 + "a" * 5000, "leads out of"))),
     ({"categories": [{**one, "name": "\ud800"} for one in COCO["categories"]]}, r"must have 'name' of type str"),
-    ({"annotations": edited(id=DEEP, image_id=77)}, "annotation .* is about image 77"),
-    ({"annotations": edited(segmentation={"size": DEEP, "counts": []})}, "is for an image of size .*but its"),
-    ({"annotations": DEEP}, "annotation 0 must have 'image_id'"),
-    ({"images": {"a": DEEP}}, "must have 'images' of type list"),
+    ({"annotations": edited(id=NESTED, image_id=77)}, "annotation .* is about image 77"),
+    ({"annotations": edited(segmentation={"size": NESTED, "counts": []})}, "is for an image of size .*but its"),
+    ({"annotations": NESTED}, "annotation 0 must have 'image_id'"),
+    ({"images": {"a": NESTED}}, "must have 'images' of type list"),
+    ({"images": DEEP}, r"instances\.json is nested deeper than"),
 ]  # fmt: skip
 
 
@@ -210,8 +212,9 @@ def test_faults_of_coco_are_named_and_nothing_is_left_behind(source, tmp_path, p
         ({"imagePath": "gone.png"}, "no such file"),
         ({"shapes": [shape("a", [[1, 2]], ["polygon"])]}, r"shape 1 must have 'shape_type' of type str"),
         ({"shapes": [shape("a", [[1, 2]], {"polygon": 1})]}, "shape 1 must have 'shape_type' of type str"),
-        ({"shapes": [shape("a", [[1, 2], [3, 4], [9, 9]], group_id=DEEP)]}, "shape 1 must have a number or a word"),
-        ({"imageHeight": DEEP}, "is for an image of .* pixels; .* has 20 x 30"),
+        ({"shapes": [shape("a", [[1, 2], [3, 4], [9, 9]], group_id=NESTED)]}, "shape 1 must have a number or a word"),
+        ({"imageHeight": NESTED}, "is for an image of .* pixels; .* has 20 x 30"),
+        ({"imageHeight": DEEP}, r"a\.json is nested deeper than"),
         ({"imagePath": "a\0.png"}, "is no name of a file"),
         ({"imagePath": "\n"}, "is no name of a file"),
         ({"imageWidth": 31}, "is for an image of 20 x 31 pixels; .* has 20 x 30"),
@@ -227,7 +230,7 @@ def test_what_is_no_json_of_the_format_is_one_line(source, tmp_path, content):
     path = source / "x.json"
     path.write_bytes(content)
     for name in ("coco", "labelme"):
-        with pytest.raises(InputError, match=r"^\S*x\.json (is no JSON|must h)"):
+        with pytest.raises(InputError, match=r"^\S*x\.json (is no JSON|must |is nested)"):
             convert_data(path, tmp_path / "out", name)
 
 
