@@ -64,9 +64,7 @@ def _foreign(graph: Any) -> Iterator[str]:
     saver = {name.split(":")[0] for name in (graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name)}
     saving = {name for node in nodes if node.name in saver for name in _called(node)}
     called = {name for node in nodes if node.name not in saver for name in _called(node)}
-    called |= {
-        name for key, one in library.items() if key not in saving for node in one.node_def for name in _called(node)
-    }
+    called |= {name for one in library.values() for node in one.node_def for name in _called(node)}
     called |= set(graph.object_graph_def.concrete_functions)
     for name in (*_entries(graph), *(read.split(":")[0].lstrip("^") for node in nodes for read in node.input)):
         if name in saver:

@@ -143,7 +143,9 @@ def test_a_folder_through_a_file(model, files, disk_folder, tmp_path):
         files / "m.onnx", disk_folder / "images", tmp_path / "file", level=1, overlay=False, output="probabilities"
     )
     predict_folder(model, disk_folder / "images", tmp_path / "model", level=1, overlay=False, output="probabilities")
-    for path in (tmp_path / "model").iterdir():
+    found = list((tmp_path / "model").glob("*.npy"))
+    assert len(found) == 6
+    for path in found:
         np.testing.assert_allclose(np.load(tmp_path / "file" / path.name), np.load(path), atol=1e-4)
 
 

@@ -224,7 +224,7 @@ def test_mixed_precision_and_volumes(tmp_path):
 
 
 def test_a_folder_that_is_no_saved_model_says_so(tmp_path):
-    with pytest.raises(InputError, match=r"nothing cannot be read: No such file or directory\."):
+    with pytest.raises(InputError, match=r"nothing cannot be read: No such file or directory"):
         saved_model.open(tmp_path / "nothing")
 
 

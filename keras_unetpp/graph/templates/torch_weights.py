@@ -156,7 +156,7 @@ def lite_weights(number: int, *, classifier: bool = False) -> State:
     state = state_from_torch(_checked_file(source, number), family, classifier=True)
     about = {"source": source.sha256, "digest": digest(state)}
     try:
-        weights.write(state, kept, about)
+        weights.write(state, kept, about, overwrite=True)  # what is there is a copy of ours that is damaged
     except OSError as error:
         warnings.warn(
             f"The converted weights of {family} could not be kept: {error}. They are converted anew each time; set"
