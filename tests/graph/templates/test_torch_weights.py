@@ -279,9 +279,9 @@ def test_a_failing_write_leaves_nothing(package, keras_home, monkeypatch):
 def test_two_conversions_at_once(package, keras_home, monkeypatch):
     barrier, write = threading.Barrier(2), weights.write
 
-    def together(*arguments):
+    def together(*arguments, **options):
         barrier.wait(timeout=30)
-        write(*arguments)
+        write(*arguments, **options)
 
     monkeypatch.setattr(weights, "write", together)
     with ThreadPoolExecutor(2) as pool:
