@@ -53,7 +53,7 @@ class Kind:
     files: tuple[str, ...] = ()
     imports: tuple[str, ...] = _LIGHT
     after: Callable[[Path], None] = lambda path: None
-    seconds: float = 10.0
+    seconds: float = 20.0
     programs: bool = False
     room: int = 0
 
