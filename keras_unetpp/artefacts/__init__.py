@@ -2,13 +2,14 @@
 
 import copy
 import importlib
+import json
 import os
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
-from keras_unetpp.artefacts.runtime import LABELS, SIGNATURE, SPEC, Opened
+from keras_unetpp.artefacts.runtime import LABELS, SHAPE, SIGNATURE, SPEC, Opened
 from keras_unetpp.artefacts.signature import Signature, level_name, probabilities_of
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import check_text
@@ -86,13 +87,13 @@ class Artefact:
     def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None,
                  trusted: bool = False) -> None:  # fmt: skip
         self.path = Path(path)
-        functions, texts, shape = open_file(path, threads=threads, trusted=trusted)
+        functions, texts = open_file(path, threads=threads, trusted=trusted)
         if SIGNATURE not in texts:
             raise InputError(f"{path} does not tell what it takes and gives. Export it with kup.export.")
         self.format = SUFFIXES.get(self.path.suffix.lower(), "saved_model")
         self.bytes = size_of(self.path)
         self.signature = Signature.from_json(texts[SIGNATURE])
-        self._check(functions, shape)
+        self._check(functions, texts.get(SHAPE))
         try:
             self.spec = Spec.from_json(texts[SPEC]) if SPEC in texts else None
         except RecursionError as error:
@@ -101,14 +102,14 @@ class Artefact:
         self.names = self.signature.names
         self._functions = functions
 
-    def _check(self, functions: Collection[str], shape: tuple[int | None, ...] | None) -> None:
+    def _check(self, functions: Collection[str], shape: str | None) -> None:
         """Raise `InputError` unless the file has what its signature tells."""
         own = self.signature
         if missing := [name for name in own.names if name not in functions]:
             raise InputError(f"{self.path} should have {', '.join(missing)}, by its signature. Export it again.")
-        wanted = (*own.sides, own.channels)
-        if shape is not None and shape != wanted:
-            raise InputError(f"{self.path} takes images of {shape}, by its signature of {wanted}. Export it again.")
+        wanted, taken = (*own.sides, own.channels), None if shape is None else tuple(json.loads(shape))
+        if taken is not None and taken != wanted:
+            raise InputError(f"{self.path} takes images of {taken}, by its signature of {wanted}. Export it again.")
 
     def at(self, level: int | str | None = None) -> "Artefact":
         """The same file for one of its levels: 1..d or "mean"; None, the deepest that it has.

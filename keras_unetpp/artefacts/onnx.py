@@ -1,12 +1,13 @@
 """ONNX files in ONNX Runtime."""
 
+import json
 import os
 from collections.abc import Callable
 
 import numpy as np
 
 from keras_unetpp.artefacts import process
-from keras_unetpp.artefacts.runtime import LONGEST, Opened, as_dtype, first_line
+from keras_unetpp.artefacts.runtime import LONGEST, SHAPE, Opened, as_dtype, first_line
 from keras_unetpp.errors import InputError
 from keras_unetpp.requirements import require
 
@@ -69,4 +70,6 @@ def of_bytes(source: str | bytes, threads: int | None = None) -> Opened:
     long = [name for name, text in about.items() if len(text) > LONGEST]
     if long:
         raise ValueError(f"{', '.join(long)} in its metadata must be texts of at most {LONGEST} letters")
-    return Opened({output.name: level(output.name) for output in session.get_outputs()}, about, shape)
+    return Opened(
+        {output.name: level(output.name) for output in session.get_outputs()}, about | {SHAPE: json.dumps(shape)}
+    )

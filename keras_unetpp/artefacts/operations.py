@@ -33,6 +33,9 @@ _SAVING = frozenset(("MergeV2Checkpoints", "RestoreV2", "SaveV2", "ShardedFilena
 _OBJECTS = frozenset(
     ("asset", "bare_concrete_function", "captured_tensor", "constant", "function", "user_object", "variable")
 )
+_LOOPS = ("While", "StatelessWhile")
+TURNS = 2**12
+"""Most turns of a loop with a limit of its own: `export.decoding.SEGMENTS`."""
 _OTHER_GRAPHS = ("saved_model.cpb", "saved_model.pbtxt")
 
 
@@ -46,7 +49,7 @@ def check(path: str | os.PathLike[str]) -> None:
     try:
         found.ParseFromString((folder / "saved_model.pb").read_bytes())
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # of protobuf, whose classes differ by version
         raise InputError(f"{path} holds no readable saved_model.pb: {error}. Export it again.") from error
     if len(found.meta_graphs) != 1 or not found.meta_graphs[0].HasField("object_graph_def"):
@@ -69,11 +72,70 @@ def _foreign(graph: Any) -> Iterator[str]:
     for name, one in library.items():
         allowed = KNOWN | _SAVING if name in saving - called else KNOWN
         yield from (node.op for node in one.node_def if node.op not in allowed)
+        yield from _endless(one.node_def, library)
     yield from (node.op for node in nodes if node.op not in KNOWN)
+    yield from _endless(nodes, library)
     for item in graph.object_graph_def.nodes:
         kind = item.WhichOneof("kind")
         if kind not in _OBJECTS or item.saveable_objects or item.registered_saver:
             yield f"an object of kind {kind}"
+
+
+def _endless(nodes: Any, library: dict[str, Any]) -> Iterator[str]:
+    """Names of the loops that do not count their turns up to a limit that is known before the first.
+
+    TensorFlow's loops have, as their first two values, the turns done and the most allowed. Here the condition has to
+    compare them, the body to add 1 to the one and to keep the other.
+    """
+    known = {node.name: node for node in nodes}
+    for node in nodes:
+        if node.op not in _LOOPS:
+            continue
+        condition, body = (library.get(node.attr[part].func.name) for part in ("cond", "body"))
+        if condition is None or body is None or not (_compares(condition) and _counts(body) and _limited(node, known)):
+            yield f"a loop without a limit, {node.name}"
+
+
+def _compares(condition: Any) -> bool:
+    """Whether a condition is (turns < limit) and anything."""
+    turns, limit = (one.name for one in condition.signature.input_arg[:2])
+    found = _source(condition, condition.ret[condition.signature.output_arg[0].name])
+    parts = [_source(condition, name) for name in found.input] if getattr(found, "op", "") == "LogicalAnd" else [found]
+    return any(getattr(part, "op", "") == "Less" and list(part.input[:2]) == [turns, limit] for part in parts)
+
+
+def _counts(body: Any) -> bool:
+    """Whether a body adds 1 to its first value and keeps its second."""
+    from tensorflow import make_ndarray
+
+    turns, limit = (one.name for one in body.signature.input_arg[:2])
+    first, second = (_source(body, body.ret[one.name]) for one in body.signature.output_arg[:2])
+    if second != limit or getattr(first, "op", "") not in ("Add", "AddV2") or first.input[0] != turns:
+        return False
+    more = _source(body, first.input[1])
+    return getattr(more, "op", "") == "Const" and int(make_ndarray(more.attr["value"].tensor)) == 1
+
+
+def _limited(loop: Any, nodes: dict[str, Any]) -> bool:
+    """Whether the most turns are few, or as many as a tensor is long."""
+    from tensorflow import make_ndarray
+
+    limit = nodes.get(loop.input[1].split(":")[0])
+    if limit is not None and limit.op == "Const":
+        return int(make_ndarray(limit.attr["value"].tensor)) <= TURNS
+    if limit is None or limit.op != "StridedSlice":
+        return False
+    shape = nodes.get(limit.input[0].split(":")[0])
+    return shape is not None and shape.op == "Shape"
+
+
+def _source(function: Any, name: str) -> Any:
+    """The node of a function that gives a value, or the value's name if that is an argument of it."""
+    nodes = {node.name: node for node in function.node_def}
+    while (node := nodes.get(name.split(":")[0])) is not None and node.op == "Identity":
+        nodes.pop(node.name)  # a circle ends too
+        name = node.input[0]
+    return name if node is None else node
 
 
 def _called(node: Any) -> Iterator[str]:

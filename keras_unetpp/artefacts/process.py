@@ -41,9 +41,7 @@ def open(format: str, path: str | os.PathLike[str], threads: int | None = None, 
         InputError: the runtime cannot open it. So do the functions where the runtime cannot run it; Ctrl-C ends them.
     """
     process = Process(format, path, threads, trusted)
-    told = process.told
-    shape = None if told["shape"] is None else tuple(told["shape"])
-    return Opened({name: Function(process, name) for name in told["names"]}, told["texts"], shape)
+    return Opened({name: Function(process, name) for name in process.told["names"]}, process.told["texts"])
 
 
 class Function:

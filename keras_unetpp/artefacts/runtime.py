@@ -10,6 +10,9 @@ from keras_unetpp.errors import InputError
 SIGNATURE, SPEC, LABELS = "signature", "spec", "labels"
 """Texts that a file holds about itself."""
 
+SHAPE = "shape"
+"""What its runtime says of the images that it takes."""
+
 LONGEST = 2**20
 """Bytes of the longest text that is read."""
 
@@ -20,13 +23,11 @@ Functions = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 class Opened(NamedTuple):
     """A file in its runtime: its functions, and the texts that it holds about itself, by name.
 
-    `shape` is that of the images that it takes, (*sides, channels), None for any, as the runtime tells it; None where
-    that is not known.
+    Where the runtime tells the shape of the images, (*sides, channels), that is a text too: SHAPE, in JSON.
     """
 
     functions: Functions
     texts: dict[str, str]
-    shape: tuple[int | None, ...] | None = None
 
 
 def as_dtype(images: np.ndarray, dtype: type) -> np.ndarray:

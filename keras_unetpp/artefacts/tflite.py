@@ -1,5 +1,6 @@
 """TFLite files in LiteRT."""
 
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from keras_unetpp.artefacts import process
-from keras_unetpp.artefacts.runtime import Opened, as_dtype, as_text, first_line
+from keras_unetpp.artefacts.runtime import SHAPE, Opened, as_dtype, as_text, first_line
 from keras_unetpp.errors import InputError
 from keras_unetpp.requirements import require
 
@@ -43,7 +44,7 @@ def opened(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{path} is no readable .tflite file: {first_line(error)}") from error
     shapes = {one.shape for one in own.values()}
-    return Opened(own, _texts(Path(path)), shapes.pop() if len(shapes) == 1 else None)
+    return Opened(own, _texts(Path(path)) | ({SHAPE: json.dumps(shapes.pop())} if len(shapes) == 1 else {}))
 
 
 def functions(threads: int | None = None, **source: Any) -> "dict[str, _Function]":

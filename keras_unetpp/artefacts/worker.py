@@ -21,8 +21,8 @@ import numpy as np
 OUTPUTS = ("probabilities", "logits", "mask", "mask_bytes")
 """Which output to give of several: the first; `mask_bytes` are PNG, to be decoded."""
 
-Opened = tuple[dict[str, Callable[[np.ndarray], np.ndarray]], dict[str, str], Any]
-"""Functions by name, texts by name, and the shape of a batch of images, if there is one."""
+Opened = tuple[dict[str, Callable[[np.ndarray], np.ndarray]], dict[str, str]]
+"""Functions by name, and texts by name."""
 
 
 class Shared:
@@ -80,7 +80,7 @@ def _saved_model(path: str, threads: int, trusted: bool) -> Opened:
 
         return call
 
-    return {name: runner(signatures[name]) for name in sorted(signatures)}, {}, None
+    return {name: runner(signatures[name]) for name in sorted(signatures)}, {}
 
 
 def _of_package(name: str) -> Any:
@@ -119,13 +119,13 @@ def main(format: str, path: str, threads: int, trusted: bool, images: Shared, re
         reply.flush()
 
     try:
-        functions, texts, shape = _opened(format, path, threads, trusted)
+        functions, texts = _opened(format, path, threads, trusted)
     except ValueError as error:  # errors of the package are
         if type(error).__name__ != "InputError":
             raise
         tell(error=str(error))
         return
-    tell(names=list(functions), texts=texts, shape=shape)
+    tell(names=list(functions), texts=texts)
     for line in sys.stdin.buffer:
         asked = json.loads(line)
         start = time.perf_counter()

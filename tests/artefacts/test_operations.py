@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_unetpp.artefacts import Artefact, operations
 from keras_unetpp.artefacts.signature import Signature
@@ -79,6 +80,41 @@ def test_programs_that_do_more_than_compute(make, name, tmp_path):
     assert not (tmp_path / "pwned").exists()
 
 
+def turns(image, most):
+    (image,) = tf.while_loop(lambda x: tf.reduce_sum(x) < 1, lambda x: (x * 1,), [image], maximum_iterations=most)
+    return {"probabilities": image}
+
+
+@pytest.mark.parametrize("most", [None, 2**31 - 1])
+def test_loops_without_a_limit(most, tmp_path):
+    folder = saved(lambda image: turns(image, most), tmp_path / "m" / "1")
+    with pytest.raises(InputError, match=r"writes: a loop without a limit, .*while"):
+        Artefact(folder)
+
+
+def test_loops_with_a_limit(tmp_path):
+    assert not Artefact(saved(lambda image: turns(image, 9), tmp_path / "m" / "1"))(IMAGE)["L1"].any()
+
+
+@pytest.mark.parametrize("part", ["cond", "body"])
+def test_loops_that_do_not_keep_to_their_limit(part, tmp_path):
+    folder = saved(lambda image: turns(image, 9), tmp_path / "m" / "1")
+    found = saved_model_pb2.SavedModel()
+    found.ParseFromString((folder / "saved_model.pb").read_bytes())
+    library = {one.signature.name: one for one in found.meta_graphs[0].graph_def.library.function}
+    (loop,) = [node for one in library.values() for node in one.node_def if "While" in node.op]
+    function = library[loop.attr[part].func.name]
+    turns_done = function.signature.input_arg[0].name
+    if part == "cond":
+        (compare,) = [node for node in function.node_def if list(node.input[:1]) == [turns_done]]
+        compare.input[1] = turns_done
+    else:
+        function.ret[function.signature.output_arg[0].name] = turns_done
+    (folder / "saved_model.pb").write_bytes(found.SerializeToString())
+    with pytest.raises(InputError, match=r"a loop without a limit"):
+        operations.check(folder)
+
+
 def test_one_that_is_trusted_runs(tmp_path):
     folder = saved(writes(tmp_path / "written"), tmp_path / "m" / "1")
     Artefact(folder, trusted=True)(IMAGE)
@@ -106,8 +142,6 @@ def test_a_second_graph_beside_the_first(tmp_path):
 
 
 def test_saving_functions_are_for_saving_only(tmp_path):
-    from tensorflow.core.protobuf import saved_model_pb2
-
     folder = saved(lambda image: {"probabilities": image / 255}, tmp_path / "m" / "1")
     operations.check(folder)
     found = saved_model_pb2.SavedModel()
