@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import re
 import threading
 import warnings
 import zipfile
@@ -154,6 +155,6 @@ def _no_more_weights(most: int, file: Path) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     """One line of why: what Keras met, which it tells at the end, after the configuration of the object."""
-    told = str(error).rpartition("Exception encountered:")[2]
+    told = re.split(r"(?:Exception|Error) encountered[^:\n]*:", str(error))[-1]
     text = next((line.strip() for line in told.splitlines() if line.strip()), type(error).__name__)
     return text.split(" Make sure custom classes")[0].rstrip(".")[:300]

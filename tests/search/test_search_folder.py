@@ -103,7 +103,7 @@ def test_an_id_of_a_trial_leads_nowhere_else(folder, searched, tmp_path, name, e
     change(trial, trial_id=name, status="RUNNING", score=None, hyperparameters=values)
     change(searched / "tuner" / "oracle.json", start_order=[name], end_order=[], run_times={})
     before = without_records(tmp_path)
-    with pytest.raises(InputError, match=r"A name like \[0-9\]\+ is required, within .*tuner\. Received: "):
+    with pytest.raises(InputError, match=r"a trial.s id is of digits, received "):
         kup.search(folder, searched, BUDGET, **OPTIONS)
     assert without_records(tmp_path) == before
 
@@ -151,7 +151,7 @@ def test_a_result_copies_nothing_of_elsewhere(searched, tmp_path, trial, weights
     values = json.loads(path.read_text())
     values["trials"][0] |= {"trial": trial, "weights": weights}
     path.write_text(json.dumps(values))
-    with pytest.raises(InputError, match=r"leads out of .*result|A name like \[0-9\]\+ is required, within .*result"):
+    with pytest.raises(InputError, match=r"leads out of .*result|a trial.s id is of digits"):
         kup.SearchResult.load(searched / "result").save(tmp_path / "copy" / "x")
     assert not (tmp_path / "copy").exists()
 
