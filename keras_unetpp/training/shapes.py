@@ -86,15 +86,16 @@ def field(values: Any, name: str, kind: type, what: object) -> Any:
     value = values.get(name) if isinstance(values, dict) else None
     if kind is int and isinstance(value, float) and math.isfinite(value) and value.is_integer():
         value = int(value)
-    if not isinstance(value, kind) or isinstance(value, bool) or (kind is str and not _is_text(value)):
+    if not isinstance(value, kind) or isinstance(value, bool) or not _can_be_written(value):
         raise InputError(f"{what} must have {name!r} of type {kind.__name__}. Received: {brief(value)}.")
     return value
 
 
-def _is_text(value: str) -> bool:
-    """Whether it can be written; JSON can hold halves of characters."""
+def _can_be_written(value: object) -> bool:
+    """Whether it is no text that has halves of characters, as JSON can hold."""
     try:
-        value.encode()
+        if isinstance(value, str):
+            value.encode()
     except UnicodeEncodeError:
         return False
     return True
