@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import warnings
 from collections.abc import Iterator
 from numbers import Real
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.errors import InputError
 from keras_unetpp.images import read_samples
 from keras_unetpp.networks import Network, Segmenter, network, network_at
 from keras_unetpp.pixels import LIKE_NO_DATA, Ranges, unexpected, unit
@@ -125,6 +124,7 @@ class Predictor:
             own.tell()
         center, scale = self._scaling(pixels)
         axes = self._axes(pixels.shape[:-1])
+        self._warn(axes, own)
         missing = [one.length - side for one, side in zip(axes, pixels.shape, strict=False)]
         inner = tuple(slice(more // 2, more // 2 + side) for more, side in zip(missing, pixels.shape, strict=False))
         if any(missing):
@@ -233,10 +233,9 @@ class Predictor:
                 continue
             overlap = min(tile // 4, OVERLAP, tile - step) if self.overlap is None else self.overlap
             axes.append(axis(side, asked or evened(side, tile, overlap, step), overlap, step))
-        self._warn(axes)
         return tuple(axes)
 
-    def _warn(self, axes: list[Axis]) -> None:
+    def _warn(self, axes: tuple[Axis, ...], ranges: Ranges) -> None:
         """Say once that what sees the whole of what it is given sees less than the image."""
         own = self._network
         if self._warned or all(len(one.starts) == 1 for one in axes) or not (own.standardizes or own.whole_views):
@@ -247,11 +246,9 @@ class Predictor:
             way = "leave out tile=" if self.asked else "raise memory="
         else:
             way = f"{'export with a larger size=' if own.pads else 'build it with open sides'}, or shrink the image"
-        warnings.warn(
+        ranges.say(
             f"The {'file' if own.pads else 'model'} {does} of {' x '.join(str(one.tile) for one in axes)} pixels by"
-            f" itself, so the result is not that of the whole image. For that, {way}.",
-            InputWarning,
-            stacklevel=2,
+            f" itself, so the result is not that of the whole image. For that, {way}."
         )
 
     def _bytes(self, sides: list[int]) -> float:

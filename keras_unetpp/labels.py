@@ -21,3 +21,17 @@ def resolved_labels(labels: str, classes: int) -> str:
     if labels != "auto":
         return labels
     return "classes" if classes > 1 else "foreground"
+
+
+def check_ignore_index(ignore_index: int | None, labels: str) -> None:
+    """Raise `InputError` if the value that marks pixels to leave out is one that foreground and background become.
+
+    Args:
+        ignore_index: the value, if there is one.
+        labels: "foreground" or "classes", as `resolved_labels` gives them.
+    """
+    if labels == "foreground" and ignore_index in (0, 1):
+        raise InputError(
+            f"ignore_index must differ from 0 and 1, which background and foreground are. Received: {ignore_index}."
+            " Mark the pixels to leave out with another value, such as 255."
+        )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_unetpp.errors import InputError, InputWarning
-from keras_unetpp.labels import resolved_labels
+from keras_unetpp.labels import check_ignore_index, resolved_labels
 
 SLACK = 1e-3
 """By how much rounding may move soft labels of 0..1, which half precision does."""
@@ -50,11 +50,13 @@ def as_ids(mask: Any, classes: int, *, exclusive: bool = True, labels: str = "au
     if not channels and values.ndim == rank + 1:
         values = values[..., 0]
     left_out = np.zeros(values.shape, bool) if ignore_index is None else values == ignore_index
-    foreground = resolved_labels(labels, classes) == "foreground"
+    meant = resolved_labels(labels, classes)
+    foreground = meant == "foreground"
     ids: Any
     if channels:
         ids, left_out = _of_channels(values, left_out, exclusive, ignore_index, name)
     else:
+        check_ignore_index(ignore_index, meant)
         ids = values
         highest = None if foreground else max(classes, 2) - 1
         if (low_high := _outside(values, ~left_out, 0, highest, whole=True)) is not None:

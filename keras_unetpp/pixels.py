@@ -111,6 +111,7 @@ class Ranges:
             "Nothing is rescaled by its values: bring pixels to 0..255, or to 0..65535 in uint16."
         )
         self.seen, self.odd, self.first = 0, 0, ""
+        self._said: set[str] = set()
 
     def look(self, pixels: np.ndarray, name: object = "") -> None:
         """Take in an image as it was given or read, in its own type; `name` is said if it is the first odd one."""
@@ -122,6 +123,12 @@ class Ranges:
         if found is not None:
             self.first = self.first or found + (f" ({name})" if str(name) else "")
             self.odd += 1
+
+    def say(self, text: str) -> None:
+        """Warn at once of something else about the images, unless the same was said before."""
+        if text not in self._said:
+            self._said.add(text)
+            warnings.warn(text, InputWarning, stacklevel=3)
 
     def tell(self) -> None:
         """Warn if any image was odd."""

@@ -13,16 +13,15 @@ import numpy as np
 from keras_unetpp.artefacts import Artefact
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.backend import compiled
-from keras_unetpp.graph.heads import select
+from keras_unetpp.graph.heads import select, with_mean
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.networks import network
-from keras_unetpp.pixels import Ranges
 from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.levels import DEFAULT_SIDES, LevelTable, cheapest, check_max_drop, default_size, level_costs
-from keras_unetpp.spec.plan import MEAN, Level
+from keras_unetpp.spec.plan import Level
 from keras_unetpp.tables import milliseconds, score, table
-from keras_unetpp.training.evaluate import Data, evaluate, first_sides, mean
+from keras_unetpp.training.evaluate import Data, evaluate, first_sides, kept, mean
 
 
 def prune(model: keras.Model, level: Level, *, copy: bool = False) -> keras.Model:
@@ -106,6 +105,7 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
         return level_costs(model, size)
     if isinstance(model, (str, os.PathLike)):
         model = load_model(model) if is_saved_model(model) else Artefact(model)
+    data = None if data is None else kept(model, data)
     if isinstance(model, Artefact):
         runs = {name: model.at(name) for name in model.names}
         sides, channels = model.signature.sides, model.signature.channels
@@ -122,10 +122,7 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
     rows = LevelTable(replace(row, latency=times.get(row.level)) for row in rows)
     if data is None:
         return rows
-    scores = evaluate(model, data, progress=progress, **options)
-    if len(rows) > 1:
-        told = Ranges("")  # of the same images, so there is nothing to add
-        scores += evaluate(select(model, MEAN), data, progress=progress, ranges=told, **options)
+    scores = evaluate(with_mean(model), data, progress=progress, **options)
     means = [mean(scores, row.name) for row in rows]
     return LevelTable(replace(row, iou=own.iou, dice=own.dice) for row, own in zip(rows, means, strict=True))
 

@@ -195,6 +195,7 @@ def test_tiles_that_change_the_result_are_told(fields, kind):
     fixed = made(**fields, input_shape=(24, 24, 3))
     _, texts = told(lambda: [predict(RGB) for predict in [Predictor(fixed)] for _ in range(2)])
     assert texts == [NOTE.format("model", kind, "build it with open sides, or shrink the image.")]
+    assert told(lambda: levels(fixed, ([RGB], [DISK]), repeat=0))[1] == texts
 
 
 @pytest.mark.parametrize("fields", [{"norm": "batch"}, {"norm": "layer", "normalization": "standardize"}])

@@ -36,7 +36,7 @@ OPSETS = range(13, 19)
 
 def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature, *, opset: int = 17,
           layout: str = "NHWC", labels: Sequence[str] | None = None, quantize: str | None = None,
-          calibration: Iterable[Any] | None = None, labelled: tuple[Iterable[Any], Iterable[Any]] | None = None,
+          calibration: Iterable[Any] | None = None, labelled: Iterable[Any] | None = None,
           max_drop: float = 0.01, min_agreement: float = MIN_AGREEMENT, author: str = "",
           licence: str = "") -> tuple[Accuracy, ...]:  # fmt: skip
     """Write an ONNX file with the input `image` and an output for each level, `L1`.. and `mean`, on shared weights.
@@ -56,8 +56,8 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
             on `calibration`; what goes in and comes out, and the normalising of images, stay as they are.
         calibration: some ten to hundred images like those to come, (height, width, channels) or paths; where the sides
             are fixed, cropped around the centre or padded by reflection to them.
-        labelled: images, as for `calibration`, and their masks, (height, width) of 0/1 or class ids: IoU and Dice of
-            the file and of the model are measured on them.
+        labelled: (images, masks), images as for `calibration` and masks (height, width) of 0/1 or class ids, or pairs
+            of an image and its mask: IoU and Dice of the file and of the model are measured on them.
         max_drop: IoU or Dice that a level may lose, 0..1. Before "int8" gives up, it is tried with the first two
             convolutions, and the last of each head, in float.
         min_agreement: mean IoU, 0..1, that the masks of an "int8" file must have with the model's on the images of
@@ -81,7 +81,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
     ranged = Calibration([], False)
     if quantize is not None:
         ranged = calibrating(calibration, signature, quantize, "quantize=None needs none.")
-    sample = [] if labelled is None else pairs(*labelled, signature)
+    sample = [] if labelled is None else pairs(labelled, signature)
     levels = functions(model, signature)
     whole = _converted(levels, signature, opset, layout == "NCHW")
     _check_operations(whole, [layer.name for layer in model.layers])

@@ -12,6 +12,7 @@ from keras_unetpp.images import read_mask, read_samples
 from keras_unetpp.masks import all_as_ids, as_ids
 from keras_unetpp.pixels import Ranges, to_255
 from keras_unetpp.training.folders import read_folder
+from keras_unetpp.training.pairs import images_and_masks
 
 Pair = tuple[np.ndarray, np.ndarray]
 """An image, (1, *sides, channels), and its mask, (1, *sides), of 0/1 or class ids."""
@@ -54,18 +55,20 @@ def calibrating(images: Iterable[Any] | None, signature: Signature, quantize: An
     return found
 
 
-def pairs(images: Iterable[Any], masks: Iterable[Any], signature: Signature) -> list[Pair]:
+def pairs(labelled: Iterable[Any], signature: Signature) -> list[Pair]:
     """Images as in `batches`, each with its mask as `keras_unetpp.masks.as_ids` takes it.
+
+    Args:
+        labelled: as `training.pairs.images_and_masks` takes them.
+        signature: of the file.
 
     Raises:
         InputError: as `batches`; images and masks differ in number or size; or a mask means nothing.
     """
-    images, masks, found, ranges = list(images), list(masks), [], Ranges("Labelled images")
-    rank = len(signature.sides)
-    if not images or len(images) != len(masks):
-        raise InputError(
-            f"labelled must hold images and as many masks, at least one. Received: {len(images)} and {len(masks)}."
-        )
+    found, ranges, rank = [], Ranges("Labelled images"), len(signature.sides)
+    images, masks = images_and_masks(labelled, signature.channels, signature.classes, rank, "labelled")
+    if not images:
+        raise InputError("labelled must hold images and as many masks, at least one. Received: none.")
     targets = all_as_ids(masks, signature.classes, exclusive=signature.exclusive, rank=rank)
     for image, ids in zip(images, targets, strict=True):
         pixels = read(image, signature, ranges)

@@ -29,7 +29,7 @@ TOLERANCE: dict[str | None, float] = {None: 1e-4, "float16": 1e-2}
 
 
 def write(model: keras.Model, path: str | Path, signature: Signature, *, quantize: str | None = None,
-          calibration: Iterable[Any] | None = None, labelled: tuple[Iterable[Any], Iterable[Any]] | None = None,
+          calibration: Iterable[Any] | None = None, labelled: Iterable[Any] | None = None,
           max_drop: float = 0.01, min_agreement: float = MIN_AGREEMENT, labels: Sequence[str] | None = None,
           author: str = "", licence: str = "") -> tuple[Accuracy, ...]:  # fmt: skip
     """Write a model as a TFLite file of built-in operations only.
@@ -46,8 +46,8 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
             uint8 pixel values in and uint8 probabilities, in steps of 1/256, or logits out.
         calibration: some ten to hundred images like those to come, (height, width, channels) or paths, of any size:
             cropped around the centre or padded by reflection to the file's sides.
-        labelled: images, as for `calibration`, and their masks, (height, width) of 0/1 or class ids: IoU and Dice of
-            the file and of the model are measured on them.
+        labelled: (images, masks), images as for `calibration` and masks (height, width) of 0/1 or class ids, or pairs
+            of an image and its mask: IoU and Dice of the file and of the model are measured on them.
         max_drop: IoU or Dice that a level may lose, 0..1. Before the int8 modes give up, they are tried with the
             first two convolutions and, but for "int8", the last of each head, in float.
         min_agreement: mean IoU, 0..1, that the masks of an 8-bit file must have with the model's on the images of
@@ -71,7 +71,7 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
     ranged = Calibration([], False)
     if _whole(quantize):
         ranged = calibrating(calibration, signature, quantize, "quantize='dynamic' needs none.")
-    sample = [] if labelled is None else pairs(*labelled, signature)
+    sample = [] if labelled is None else pairs(labelled, signature)
     levels, layers = functions(model, signature), [layer.name for layer in model.layers]
 
     def attempt(spare_ends: bool) -> bytes:

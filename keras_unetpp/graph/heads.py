@@ -33,12 +33,23 @@ def select(model: keras.Model, level: Level = None) -> keras.Model:
     divisor(model)  # raises for a model that is none of ours
     own = heads(model)
     name = list(own)[-1] if level is None else head_name(level) if type(level) is int else level
-    if name == MEAN and len(own) > 1:
-        own[MEAN] = keras.layers.Average(dtype="float32", name=MEAN)(list(own.values()))
+    if name == MEAN:
+        own = _with_mean(own)
     if name not in own:
         known = ", ".join(item.removeprefix("L") for item in own) + (f" or {MEAN!r}" if len(own) > 1 else "")
         raise InputError(f"This model has heads for level {known}. Received: {level!r}.")
     return keras.Model(model.inputs[0], own[name], name=f"{model.name}_{name}")
+
+
+def with_mean(model: keras.Model) -> keras.Model:
+    """A plain functional model of the same layers that computes every head and, of several, their average too."""
+    return keras.Model(model.inputs[0], _with_mean(heads(model)), name=model.name)
+
+
+def _with_mean(outputs: dict[str, Any]) -> dict[str, Any]:
+    if len(outputs) < 2:
+        return outputs
+    return {**outputs, MEAN: keras.layers.Average(dtype="float32", name=MEAN)(list(outputs.values()))}
 
 
 def divisor(model: keras.Model) -> int:

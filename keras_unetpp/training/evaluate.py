@@ -13,10 +13,12 @@ from keras_unetpp.errors import InputError, hint
 from keras_unetpp.images import image_size
 from keras_unetpp.inference import Predictor
 from keras_unetpp.masks import all_as_ids
+from keras_unetpp.networks import Segmenter
 from keras_unetpp.pixels import Ranges
 from keras_unetpp.progress import track
-from keras_unetpp.training.data import Sample, load, read_folder
+from keras_unetpp.training.folders import Sample, read_folder, read_pair, target_of
 from keras_unetpp.training.metrics import Counts, counts, over_classes
+from keras_unetpp.training.pairs import images_and_masks
 
 
 class Score(NamedTuple):
@@ -46,8 +48,10 @@ class Case(NamedTuple):
     target: np.ndarray
 
 
-Data = str | Path | DataFolder | Sequence[Sample] | tuple[Sequence[np.ndarray], Sequence[np.ndarray]]
-"""A folder (its `val` split counts), samples, or images and as many masks, in arrays or, of any size, in lists."""
+Data = (str | Path | DataFolder | Sequence[Sample] | tuple[Sequence[np.ndarray], Sequence[np.ndarray]]
+        | Iterable[tuple[np.ndarray, np.ndarray]])  # fmt: skip
+"""A folder (its `val` split counts), samples, images and as many masks, in arrays or, of any size, in lists, or pairs
+of them, as `tf.data.Dataset` gives them; see `images_and_masks`."""
 
 
 def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_index: int | None = None,
@@ -56,7 +60,8 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_ind
 
     With several classes, an image's score is the mean over those but class 0. A class that neither the mask nor the
     prediction shows is left out of that mean; where they show none of the classes, as where an empty mask is rightly
-    found empty, the image scores 1.
+    found empty, the image scores 1. An image without a pixel that counts, since all of them are `ignore_index`, has no
+    score and is not listed, as metrics leave it out too; an `InputWarning` says how many there are.
 
     Args:
         model: a model of this package, or an exported file.
@@ -69,8 +74,8 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_ind
         folder: single fields of `DataFolder`, by name, of a folder.
 
     Raises:
-        InputError: data that cannot be read, a mask whose layout or values mean nothing, or a model that gives
-            probabilities that are not finite.
+        InputError: data that cannot be read or could mean two things, a mask whose layout or values mean nothing, no
+            image with a pixel that counts, or a model that gives probabilities that are not finite.
     """
     data = data_folder(data, folder)
     for name in folder:
@@ -78,49 +83,85 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_ind
         raise InputError(f"There is no option {name!r} of scoring.{hint(name, known)} Options: {', '.join(known)}.")
     predictor, own = Predictor(model), ranges or Ranges("Images to score")
     items = _items(data, predictor, labels, ignore_index)
-    scores = []
+    scores, empty = [], 0
     for item in track(items, "scoring images", progress):
         case = item if isinstance(item, Case) else _read(item, predictor, labels, ignore_index)
+        if ignore_index is not None and (case.target == ignore_index).all():
+            empty += 1
+            continue
         for head, probabilities in predictor(case.image, ranges=own, name=f"image {case.name}").items():
             mask = predictor.mask(probabilities)
             iou, dice = overlap(case.target, mask, predictor.classes, ignore_index, predictor.exclusive)
             scores.append(Score(case.name, case.kind, head, iou, dice))
+    if not scores:
+        raise InputError(_nothing_counts(len(items), ignore_index))
     if ranges is None:
         own.tell()
+    if empty:
+        own.say(f"Not scored: {empty} of {len(items)} images, all of whose pixels are ignore_index={ignore_index}.")
     return scores
 
 
+def _nothing_counts(images: int, ignore_index: int | None) -> str:
+    if not images:
+        return "Data to score must hold at least one image. Received: none."
+    return (
+        f"Data to score must hold pixels that count. Received: {images} images, all of whose pixels are"
+        f" ignore_index={ignore_index}. Give masks of what is to be found, or another ignore_index."
+    )
+
+
 def _items(data: Data, predictor: Predictor, labels: str, ignore_index: int | None) -> list[Sample | Case]:
+    samples = _samples(data, predictor)
+    if samples is not None:
+        return [*samples]
     rank = len(predictor.sides)
+    images, masks = images_and_masks(data, predictor.channels, predictor.classes, rank)
+    targets = all_as_ids(masks, predictor.classes, exclusive=predictor.exclusive, labels=labels,
+                         ignore_index=ignore_index, rank=rank)  # fmt: skip
+    return [Case(str(number), "", *pair) for number, pair in enumerate(zip(images, targets, strict=True))]
+
+
+def _samples(data: Data, predictor: Predictor) -> list[Sample] | None:
+    """The samples that are scored of a folder or sequence; None of other data."""
     if isinstance(data, FOLDERS):
-        return [sample for sample in read_folder(data, ndim=rank) if sample.split == "val"]
-    items: list[Any] = list(data)
-    if all(isinstance(item, Sample) for item in items):
-        return items
-    if len(items) != 2 or len(items[0]) != len(items[1]):
-        found = " and ".join(str(len(item)) for item in items) if len(items) == 2 else f"{len(items)} parts"
-        raise InputError(f"Data must be (images, masks), as many masks as images. Received: {found}.")
-    masks = all_as_ids(items[1], predictor.classes, exclusive=predictor.exclusive, labels=labels,
-                       ignore_index=ignore_index, rank=rank)  # fmt: skip
-    return [Case(str(number), "", *pair) for number, pair in enumerate(zip(items[0], masks, strict=True))]
+        return [sample for sample in read_folder(data, ndim=len(predictor.sides)) if sample.split == "val"]
+    if isinstance(data, (list, tuple)) and all(isinstance(item, Sample) for item in data):
+        return list(data)
+    return None
 
 
-def first_sides(model: keras.Model, data: Data, *, labels: str = "auto", ignore_index: int | None = None,
-                **folder: Any) -> tuple[int, ...] | None:  # fmt: skip
-    """The sides of the first image that `evaluate` would score, in pixels; None if there is none."""
+def kept(model: Segmenter, data: Data) -> Data:
+    """Data that can be walked through more than once, each time in the same order."""
+    if isinstance(data, (*FOLDERS, list, tuple)):
+        return data
+    predictor = Predictor(model)
+    images, masks = images_and_masks(data, predictor.channels, predictor.classes, len(predictor.sides))
+    return images, masks
+
+
+def first_sides(model: keras.Model, data: Data, **options: Any) -> tuple[int, ...] | None:
+    """The sides of the first image that `evaluate` would score, in pixels; None if there is none.
+
+    Args:
+        model: as there.
+        data: as there.
+        options: as there; those of a folder matter.
+    """
     predictor = Predictor(model)
     rank = len(predictor.sides)
-    first = next(iter(_items(data_folder(data, folder), predictor, labels, ignore_index)), None)
-    if first is None:
-        return None
-    return first.image.shape[:rank] if isinstance(first, Case) else image_size(first.image, rank)
+    data = data_folder(data, options)
+    samples = _samples(data, predictor)
+    if samples is None:
+        images = images_and_masks(data, predictor.channels, predictor.classes, rank).images
+        return np.shape(images[0])[:rank] if images else None
+    return image_size(samples[0].image, rank) if samples else None
 
 
 def _read(sample: Sample, predictor: Predictor, labels: str, ignore_index: int | None) -> Case:
-    image, target = load(sample, predictor.channels, labels, predictor.classes, ignore_index, ndim=len(predictor.sides))
-    if image.dtype != np.uint8:
-        image = predictor.read(sample.image)  # in its own type, as `segment` takes it
-    return Case(sample.name, sample.kind, image, target[..., 0])
+    pixels, ids = read_pair(sample, predictor.channels, len(predictor.sides))
+    target = target_of(sample, ids, labels, predictor.classes, ignore_index)
+    return Case(sample.name, sample.kind, pixels, target[..., 0])  # in its own type, as `segment` takes it
 
 
 def mean(scores: Iterable[Score], head: str | None = None, kind: str | None = None) -> Mean:

@@ -25,6 +25,7 @@ from keras_unetpp.training.data import Crops, Sample, load
 from keras_unetpp.training.display import Display
 from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
+from keras_unetpp.training.index import SPLITS
 from keras_unetpp.training.memory import check_memory as check_free
 from keras_unetpp.training.memory import with_crop
 from keras_unetpp.training.record import record
@@ -95,6 +96,8 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
         run.start(spec, settings, resume, record(samples), data_changed)
         survey = Survey(settings.ignore_index)
         crops, validation = _read(samples, settings, spec, sides, survey, progress)
+        for split in SPLITS:
+            survey.check_counts(split)
         if describe:
             summary = summarize(survey, samples, left_out, source, settings.labels, spec.classes)
             if progress:
@@ -183,6 +186,7 @@ class _Epochs(keras.callbacks.Callback):
     def __init__(self, run: Run, recipe: Recipe, crops: Crops, validation: list[Sample], last: int) -> None:
         super().__init__()
         self.run, self.recipe, self.crops, self.validation, self.last = run, recipe, crops, validation, last
+        self.told = Ranges("")  # images were looked at before training, so of their values there is nothing to tell
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras calls `Crops.on_epoch_end` once more than there are epochs, so the epoch is set, not counted."""
@@ -209,8 +213,7 @@ class _Epochs(keras.callbacks.Callback):
 
     def _validate(self) -> Row:
         options: dict[str, Any] = {"labels": self.recipe.labels, "ignore_index": self.recipe.ignore_index}
-        options["ranges"] = Ranges("")  # of images that were looked at before training, so there is nothing to tell
-        scores = evaluate(self.model, self.validation, **options)
+        scores = evaluate(self.model, self.validation, ranges=self.told, **options)
         rows: Row = {}
         for head in heads(self.model):
             _, rows[f"val_{head}_iou"], rows[f"val_{head}_dice"] = mean(scores, head)

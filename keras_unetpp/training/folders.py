@@ -11,7 +11,7 @@ import numpy as np
 from keras_unetpp.data_folder import DataFolder
 from keras_unetpp.errors import InputError
 from keras_unetpp.images import check_mask, image_size, read_mask, read_samples
-from keras_unetpp.labels import resolved_labels
+from keras_unetpp.labels import check_ignore_index, resolved_labels
 from keras_unetpp.pixels import to_255
 from keras_unetpp.training.contents import LeftOut, Pair, others, pairs
 from keras_unetpp.training.index import FILE, GROUP, KIND, NAME, SPLIT, SPLITS, Row, normal, read_index
@@ -189,11 +189,18 @@ def load(
     Raises:
         InputError: unreadable file, sizes that differ, an id out of range, unknown `labels`.
     """
-    labels = resolved_labels(labels, classes)
     pixels, mask = read_pair(sample, channels, ndim)
     if look is not None:
         look(sample, pixels, mask)
-    image, ids = to_255(pixels), mask[..., None]
+    return to_255(pixels), target_of(sample, mask, labels, classes, ignore_index)
+
+
+def target_of(sample: Sample, mask: np.ndarray, labels: str = "auto", classes: int = 1,
+              ignore_index: int | None = None) -> np.ndarray:  # fmt: skip
+    """The target (*sides, 1) that `load` gives, of the ids (*sides) of a sample's mask; arguments as there."""
+    labels = resolved_labels(labels, classes)
+    check_ignore_index(ignore_index, labels)
+    ids = mask[..., None]
     ignored = np.zeros_like(ids, bool) if ignore_index is None else ids == ignore_index
     if labels == "foreground":
         target = (ids > 0).astype(np.uint8)
@@ -207,7 +214,7 @@ def load(
             )
     if ignore_index is not None:
         target = np.where(ignored, np.int32(ignore_index), target)
-    return image, target
+    return target
 
 
 def check_samples(samples: Sequence[Any], splits: Sequence[str] = SPLITS) -> list[Sample]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_unetpp.errors import InputError
 from keras_unetpp.pixels import Ranges, unexpected
 from keras_unetpp.training.folders import Sample
 
@@ -118,6 +119,15 @@ class Survey:
             self.looks[key] = seen
             self.ranges.add(odd, sample.image)
             self._count(self.ids.setdefault(sample.split, Ids()), counts, ignored)
+
+    def check_counts(self, split: str) -> None:
+        """Raise `InputError` if no pixel of a split counts."""
+        own = self.ids[split]
+        if own.ignored and not own.total:
+            raise InputError(
+                f"Masks of {split} must hold pixels that count. Received: masks all of whose pixels are ignore_index="
+                f"{self.ignore_index}. Give masks of what is to be found, or another ignore_index."
+            )
 
     def _count(self, own: Ids, counts: dict[int, int], ignored: int) -> None:
         own.ignored += ignored

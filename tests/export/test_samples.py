@@ -28,8 +28,11 @@ def test_images_and_masks_of_any_size():
     (batch,), odd = batches([np.full((5, 6), 257, np.uint16)], own, "Images")
     assert not odd
     assert (batch.shape, batch.dtype, batch.max()) == ((1, 5, 6, 1), np.float32, 1.0)
-    ((image, mask),) = pairs([np.zeros((5, 6))], [np.ones((5, 6, 1), np.uint8)], own)
+    ((image, mask),) = pairs(([np.zeros((5, 6))], [np.ones((5, 6, 1), np.uint8)]), own)
     assert (image.shape, mask.shape) == ((1, 5, 6, 1), (1, 5, 6))
+    two = [(np.full((5, 6, 1), value, np.float32), np.full((5, 6), value, np.uint8)) for value in (0, 9)]
+    for image, mask in pairs(two, own):
+        assert (image.max(), mask.max()) in ((0, 0), (9, 1))
 
 
 def test_the_val_images_of_a_folder(disk_folder):

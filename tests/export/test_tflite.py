@@ -205,7 +205,7 @@ NEEDS = (
         (
             {"size": 16},
             {"labelled": (np.zeros((2, 9, 8, 3)), np.zeros((1, 9, 8)))},
-            "labelled must hold images and as many masks, at least one. Received: 2 and 1.",
+            "labelled must be (images, masks), as many masks as images. Received: 2 and 1.",
         ),
         (
             {"size": 16},

@@ -8,8 +8,10 @@ import pytest
 
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.graph.build import build
+from keras_unetpp.graph.heads import select
 from keras_unetpp.pruning import levels
 from keras_unetpp.training.evaluate import evaluate, mean, overlap
+from keras_unetpp.training.metrics import IoU
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 8, 8, 1), dtype=np.uint8)
@@ -104,3 +106,49 @@ def test_weights_that_are_not_finite_give_no_score():
     model.weights[-1].assign(model.weights[-1] * np.nan)
     with pytest.raises(InputError, match=r"^Probabilities must be finite\. Received: NaN or infinity of L1\."):
         score(model, MASKS * 0)
+
+
+def test_images_without_a_pixel_that_counts_have_no_score(models):
+    marked = MASKS.astype(int)
+    marked[1] = 255
+    for model in models.values():
+        with pytest.warns(InputWarning, match=r"^Not scored: 1 of 3 images, all of whose pixels are ignore_index=255"):
+            found = evaluate(model, (IMAGES, marked), ignore_index=255)
+        assert [one.name for one in found] == ["0", "2"]
+        assert found == [one for one in evaluate(model, (IMAGES, MASKS)) if one.name != "1"]
+        with pytest.raises(InputError, match=r"^Data to score must hold pixels that count\. Received: 3 images, all"):
+            evaluate(model, (IMAGES, np.full_like(marked, 255)), ignore_index=255)
+    with pytest.raises(InputError, match="at least one image"):
+        evaluate(models[1], [])
+
+
+def test_the_metric_and_the_score_of_whole_images_leave_out_the_same(models):
+    marked = MASKS.astype(int)
+    marked[1], marked[2, 3:] = 255, 255
+    y = marked[..., None]
+    metric = IoU(ignore_index=255)
+    metric.update_state(y, models[1].predict(IMAGES.astype("float32"), verbose=0)["L1"])
+    with pytest.warns(InputWarning, match="Not scored"):
+        assert score(models[1], marked, ignore_index=255) == pytest.approx(float(metric.result()), abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_what_is_left_out_is_neither_background_nor_foreground(models, value):
+    with pytest.raises(InputError, match=rf"^ignore_index must differ from 0 and 1, .* Received: {value}\."):
+        score(models[1], MASKS * 7, ignore_index=value)
+    assert 0 <= score(models[2], MASKS, ignore_index=0) <= 1  # ids of classes
+
+
+def test_levels_tells_once_what_is_odd_about_its_data():
+    model = build((None, None, 1), classes=1, width=2, depth=2, norm="instance", deep_supervision=True)
+    marked = MASKS.astype(int)
+    marked[1] = 255
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InputWarning)
+        rows = levels(model, (IMAGES, marked), repeat=0, ignore_index=255)
+        levels(model, iter([*zip(IMAGES, marked, strict=True)]), repeat=0, ignore_index=255)
+    told = [str(one.message)[:10] for one in caught if one.category is InputWarning]
+    assert told == ["Not scored"] * 2
+    own = [one for head in (1, 2, "mean") for one in [mean(evaluate(select(model, head), (IMAGES, MASKS)))]]
+    assert [row.name for row in rows] == ["L1", "L2", "mean"]
+    assert own[2].images == 3

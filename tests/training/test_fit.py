@@ -57,6 +57,15 @@ def test_a_finished_run_started_again_only_returns_its_rows(disk_folder, tmp_pat
     assert (tmp_path / "run" / "last.keras").stat().st_mtime_ns == before
 
 
+def test_a_split_without_a_pixel_that_counts_is_told_before_training(disk_folder, tmp_path):
+    index = ["file,split", *(f"{number}.png,{'train' if number else 'val'}" for number in range(6))]
+    (disk_folder / "index.csv").write_text("\n".join(index))
+    Image.new("L", (48, 48), 200).save(disk_folder / "masks" / "0.png")
+    with pytest.raises(InputError, match=r"^Masks of val must hold pixels that count\. .* ignore_index=200\."):
+        fit(tiny(), disk_folder, tmp_path / "run", epochs=1, ignore_index=200, progress=False, **TINY)
+    assert not (tmp_path / "run" / "last.keras").exists()
+
+
 class Interrupt(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 1:
