@@ -1,16 +1,19 @@
 """Encoded images as pixels inside the graph, exactly as `images.read_image` reads the file that they came from.
 
-Core operations of TensorFlow only, since a server has no others: what JPEG and PNG say about themselves is read byte by
-byte from the text.
+Only PNG and JPEG are taken, and of these only what comes out the same: TensorFlow decodes other formats too, but their
+animations as first pictures, their palettes as grey, and none of their orientations. Core operations of TensorFlow
+only, since a server has no others: what JPEG and PNG say about themselves is read byte by byte from the text.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_unetpp.artefacts.signature import Signature
+from keras_unetpp.images.formats import FORMATS, REFUSED
+from keras_unetpp.images.stored import LUMA
 
-OTHER, JPEG, PNG = range(3)
-"""Kinds of encoded images; all that TensorFlow decodes besides JPEG and PNG has neither EXIF nor 16 bits."""
+JPEG, PNG, OTHER = range(3)
+"""Kinds of encoded images."""
 
 ORIENTATION = 0x0112
 """Tag of EXIF: 1 as stored; 2 to 4 mirrored or turned; 5 to 8 with height and width swapped."""
@@ -22,15 +25,18 @@ _FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0x
 _BARE = (0x01, *range(0xD0, 0xDA))
 _SCAN = 0xDA
 _SHORT, _LONG = 3, 4
-_LUMA = (0.299, 0.587, 0.114)
+_ANIMATED = b"\0\0\0\x08acTL"
+_COMPRESSED = (b"zTXtXML:com.adobe.xmp\0", b"iTXtXML:com.adobe.xmp\0\1")
+_OLD_EXIF = b"Raw profile type exif\0"
+_OTHERS = [row for row in (*FORMATS, *REFUSED) if row.name not in ("PNG", "JPEG")]
 
 
 class Header(NamedTuple):
     """What an encoded image says about itself, as int32 scalars.
 
     Attributes:
-        kind: OTHER, JPEG or PNG.
-        height: as stored; of OTHER 0, here and below.
+        kind: JPEG or PNG.
+        height: as stored.
         width: as stored.
         parts: components of a JPEG, bits of a sample of a PNG.
         colour: type of a PNG: 3 palette, from 4 on with alpha.
@@ -60,8 +66,7 @@ def decoder(signature: Signature) -> tuple[Callable[[Any], Any], Callable[[Any],
     def sides(text: Any) -> Any:
         own = Header(*tf.unstack(header(text), num=len(Header._fields)))
         stored = [own.height, own.width]
-        turned = tf.where(own.orientation >= 5, stored[::-1], stored)
-        return tf.cond(own.kind == OTHER, lambda: tf.shape(_other(text))[:2], lambda: turned)
+        return tf.where(own.orientation >= 5, stored[::-1], stored)
 
     def pixels(text: Any) -> Any:
         own = Header(*tf.unstack(header(text), num=len(Header._fields)))
@@ -85,16 +90,9 @@ def _decoded(text: Any, own: Header) -> tuple[Any, Any]:
         return lambda: tf.cast(tf.io.decode_png(text, 0, dtype), tf.float32)
 
     deep = (own.kind == PNG) & (own.parts == 16)
-    branches = [lambda: tf.cast(_other(text), tf.float32), lambda: tf.cast(jpeg(), tf.float32), png(tf.uint8),
-                png(tf.uint16)]  # fmt: skip
+    branches = [lambda: tf.cast(jpeg(), tf.float32), png(tf.uint8), png(tf.uint16)]
     samples = tf.switch_case(own.kind + tf.cast(deep, tf.int32), branches)
     return tf.ensure_shape(samples, (None, None, None)), tf.where(deep, 1 / 257, 1.0)
-
-
-def _other(text: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.ensure_shape(tf.io.decode_image(text, expand_animations=False), (None, None, None))
 
 
 def _matched(samples: Any, factor: Any, channels: int, own: Header) -> Any:
@@ -121,7 +119,7 @@ def _luma(samples: Any) -> Any:
     """Colours -> grey, in whole steps of the file's own depth, as `read_image` gives them."""
     import tensorflow as tf
 
-    red, green, blue = (samples[..., index] * weight for index, weight in enumerate(_LUMA))
+    red, green, blue = (samples[..., index] * weight for index, weight in enumerate(LUMA))
     return tf.round(red + green + blue)[..., None]
 
 
@@ -144,8 +142,21 @@ def _header(text: Any, orientation: Callable[[Any, Any], Any]) -> Any:
     import tensorflow as tf
 
     kind = tf.where(_at(text, 0, b"\xff\xd8\xff"), JPEG, tf.where(_at(text, 0, b"\x89PNG\r\n\x1a\n"), PNG, OTHER))
-    none = tf.constant([OTHER, 0, 0, 0, 0, 1])
-    return tf.switch_case(kind, [lambda: none, lambda: _of_jpeg(text, orientation), lambda: _of_png(text, orientation)])
+    readers = [lambda: _of_jpeg(text, orientation), lambda: _of_png(text, orientation), lambda: _of_other(text)]
+    return tf.switch_case(kind, readers)
+
+
+def _of_other(text: Any) -> Any:
+    """Raises in the graph, with the name of the format."""
+    import tensorflow as tf
+
+    names = ["empty", *(row.name for row in _OTHERS), "another format, or damaged"]
+    starts = [tf.reduce_any([tf.reduce_all([_at(text, at, part) for at, part in start]) for start in row.starts])
+              for row in _OTHERS]  # fmt: skip
+    found = tf.argmax(tf.stack([tf.strings.length(text) == 0, *starts, True]))
+    told = "Encoded images must be PNG or JPEG. Save the picture as one of them. Received:"
+    with tf.control_dependencies([tf.debugging.Assert(False, [told, tf.constant(names)[found]])]):
+        return tf.identity(tf.zeros(len(Header._fields), tf.int32))
 
 
 def _of_jpeg(text: Any, orientation: Callable[[Any, Any], Any]) -> Any:
@@ -180,10 +191,21 @@ def _of_png(text: Any, orientation: Callable[[Any, Any], Any]) -> Any:
     import tensorflow as tf
 
     own = _bytes(text, 16, 10)
+    head, _ = _parted(text, b"IDAT")
     before, exif = _parted(text, b"eXIf")
+    old = _holds(head, _OLD_EXIF) & (exif == "")
+    compressed = tf.reduce_any([_holds(head, mark) for mark in _COMPRESSED])
+    checks = [
+        tf.debugging.Assert(~_holds(text, _ANIMATED), ["A PNG must hold one picture. Received: an animation."]),
+        tf.debugging.Assert(~(old | compressed), ["A PNG must tell its orientation in its eXIf part or not at all."
+                                                  " Received: one that may tell it in compressed text or in the form"
+                                                  " of old programs. Save it again, turned and without metadata."]),
+    ]  # fmt: skip
     length = _number(_bytes(text, tf.maximum(tf.strings.length(before) - 4, 0), 4))
     exif = tf.strings.substr(exif, 0, tf.maximum(length, 0))
-    _, xmp = _parted(text, b"XML:com.adobe.xmp")
+    _, xmp = _parted(head, b"XML:com.adobe.xmp")
+    with tf.control_dependencies(checks):
+        own = tf.identity(own)
     return tf.stack([PNG, _number(own[4:8]), _number(own[0:4]), own[8], own[9],
                      orientation(exif, xmp)])  # fmt: skip
 
@@ -220,6 +242,12 @@ def _parted(text: Any, mark: bytes) -> tuple[Any, Any]:
     parts = tf.raw_ops.StringSplitV2(input=[text], sep=mark, maxsplit=1).values
     parts = tf.concat([parts, ["", ""]], 0)
     return parts[0], parts[1]
+
+
+def _holds(text: Any, mark: bytes) -> Any:
+    import tensorflow as tf
+
+    return tf.strings.length(_parted(text, mark)[0]) < tf.strings.length(text)
 
 
 def _from(text: Any, start: Any, count: Any) -> Any:

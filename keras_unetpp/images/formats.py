@@ -54,7 +54,7 @@ FORMATS = (
 EXTENSIONS = tuple(extension for row in FORMATS for extension in row.extensions)
 _NAMES = ", ".join(row.name for row in FORMATS[:-1]) + f" and {FORMATS[-1].name}"
 
-_REFUSED = (
+REFUSED = (
     _row("EPS or PostScript", (), b"%!PS", b"\xc5\xd0\xd3\xc6"),
     _row("GIF", (), b"GIF8"),
     _row("PSD", (), b"8BPS"),
@@ -108,7 +108,7 @@ def _recognised(start: bytes, path: FilePath) -> str:
                     f"{row.extensions[0]}"
                 )
             return row.name
-    other = next((row.name for row in _REFUSED if row.found_in(start)), "none of them")
+    other = next((row.name for row in REFUSED if row.found_in(start)), "none of them")
     found = other if start else "empty"
     raise InputError(
         f"cannot read {path}: cannot identify image file; supported are {_NAMES}, this file is {found}: save it as "

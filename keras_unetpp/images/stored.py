@@ -8,6 +8,10 @@ import numpy as np
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.images.formats import FilePath
 
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey (ITU-R BT.601). The sum is taken in float32 and in this order, so that every
+program that does so comes to the same grey level where a sum is nearly half-way between two."""
+
 _TURNS = {  # tag 274 of TIFF and EXIF -> rows and columns exchanged, then rows reversed, then columns reversed
     1: (False, False, False),
     2: (False, False, True),
@@ -165,6 +169,8 @@ def match_channels(pixels: np.ndarray, channels: int | None, path: FilePath) -> 
     if (found, channels) == (1, 3):
         return np.repeat(pixels, 3, axis=-1)
     if (found, channels) == (3, 1):
-        luma = pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)
+        red, green, blue = (pixels[..., index : index + 1].astype(np.float32) * np.float32(weight)
+                            for index, weight in enumerate(LUMA))  # fmt: skip
+        luma = red + green + blue
         return luma if pixels.dtype.kind == "f" else np.rint(luma).astype(pixels.dtype)
     raise InputError(f"{channels} channel(s) required, {path} has {found}; convert it, or ask for {found}")
