@@ -151,9 +151,10 @@ def _missing_classes(seen: Seen) -> Iterator[str]:
 
 
 def _nothing_counts(seen: Seen) -> Iterator[str]:
-    own = seen.all_ids
-    if own.ignored and not own.total:
-        yield f"All pixels of all masks are left out by ignore_index={seen.ignore_index}."
+    for split in SPLITS:
+        own = seen.ids[split]
+        if own.ignored and not own.total:
+            yield f"All pixels of all masks of {split} are left out by ignore_index={seen.ignore_index}{seen.scope}."
 
 
 def _leaks(seen: Seen) -> Iterator[str]:

@@ -25,7 +25,6 @@ from keras_unetpp.training.data import Crops, Sample, load
 from keras_unetpp.training.display import Display
 from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
-from keras_unetpp.training.index import SPLITS
 from keras_unetpp.training.memory import check_memory as check_free
 from keras_unetpp.training.memory import with_crop
 from keras_unetpp.training.record import record
@@ -96,8 +95,6 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
         run.start(spec, settings, resume, record(samples), data_changed)
         survey = Survey(settings.ignore_index)
         crops, validation = _read(samples, settings, spec, sides, survey, progress)
-        for split in SPLITS:
-            survey.check_counts(split)
         if describe:
             summary = summarize(survey, samples, left_out, source, settings.labels, spec.classes)
             if progress:
@@ -106,8 +103,12 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
         prepare(model, settings, len(crops))
         first = run.restore(model, len(crops))
         watch = _Epochs(run, settings, crops, validation, last)
-        if first < last and not watch.exhausted():
+        more = first < last and not watch.exhausted()
+        run.secure(model, more)
+        if more:
             _train(model, watch, first, [*thaw, watch, *_extra(watch, progress), *callbacks])
+        elif progress:
+            print(shown_lines(watch.why_finished(first)), file=sys.stderr)
     return run.rows
 
 
@@ -141,6 +142,7 @@ def _read(samples: list[Sample], recipe: Recipe, spec: Spec, sides: tuple[int, .
         augment=augmentation(recipe.augment),
         workers=2,
     )
+    survey.check_counts("val")
     return crops, validation
 
 
@@ -210,6 +212,18 @@ class _Epochs(keras.callbacks.Callback):
     def exhausted(self) -> bool:
         """Whether patience is at an end."""
         return self.recipe.patience is not None and self.run.stale() >= self.recipe.patience
+
+    def why_finished(self, done: int) -> str:
+        """Why there is nothing to train, and where the best model is."""
+        folder, epochs = self.run.folder, self.recipe.epochs
+        if done >= epochs:
+            state = f"{folder} is finished, after {done} epochs."
+        elif self.exhausted():
+            state = (f"{folder} is finished: it stopped after {done} of {epochs} epochs, since {self.recipe.patience}"
+                     " epochs brought no better validation.")  # fmt: skip
+        else:
+            state = f"{folder} has {done} of {epochs} epochs, up to the one that was asked for."
+        return f"{state} {self.run.summary()}"
 
     def _validate(self) -> Row:
         options: dict[str, Any] = {"labels": self.recipe.labels, "ignore_index": self.recipe.ignore_index}

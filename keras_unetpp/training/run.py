@@ -3,13 +3,14 @@
 run.json      Spec, Recipe, and what data it was trained on
 log.csv       one row an epoch: loss, and on validated epochs IoU and Dice per level
 last.keras    model and optimizer after the last finished epoch, its number, and the log so far
-best.keras    model with the best IoU of any level so far
+best.keras    model with the best IoU of any level so far, and the number of its epoch
 tensorboard/  if TensorBoard is installed
 """
 
 import json
 import math
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +19,7 @@ from typing import Any
 
 import keras
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import adopt, check_free, discard, is_placed, knows, make_ready, replacing, write_text
 from keras_unetpp.graph.heads import standardization
 from keras_unetpp.graph.model import UNetPP
@@ -40,7 +41,7 @@ _WAY_OUT = "Put back what belongs to this run, or choose another folder."
 _DIGITS = 9
 
 EPOCH = "epoch"
-"""What `last.keras` holds besides the model and the log: after which epoch it was saved."""
+"""What a model's file holds besides the model: after which epoch it was saved."""
 
 
 class Run:
@@ -59,6 +60,8 @@ class Run:
         self.log = self.folder / LOG
         self.described = self.folder / DESCRIBED
         self.rows: list[Row] = []
+        self.held: Row | None = None
+        """That of the epoch whose model is in `best.keras`; None if there is none."""
         self.goes_on = _is_model(self.last) and self.described.is_file()
 
     def before(self) -> dict[str, Any] | None:
@@ -139,7 +142,7 @@ class Run:
         if is_placed(self.last) and (self.best.exists() or self.log.exists()):
             raise InputError(
                 f"{self.folder} holds {' and '.join(path.name for path in (self.best, self.log) if path.exists())} of a"
-                f" run that cannot go on: {LAST if not self.last.exists() else DESCRIBED} is gone or no longer what it"
+                f" run that cannot go on: {DESCRIBED if _is_model(self.last) else LAST} is gone or no longer what it"
                 " was. Put it back, choose another folder, or say overwrite=True (--overwrite) to begin anew."
             )
         check_free([self.described, self.best, self.log, self.last])
@@ -156,6 +159,8 @@ class Run:
         wanted, found = map(_variables, (model, saved))
         if [one.shape for one in wanted] != [one.shape for one in found]:
             raise InputError(f"{self.last} is not what this run saved: its variables are others. {_WAY_OUT}")
+        if getattr(saved, "spec", None) != getattr(model, "spec", None):
+            raise InputError(f"{self.last} is not what this run saved: its network is another. {_WAY_OUT}")
         for own, kept in zip(wanted, found, strict=True):
             own.assign(kept)
         kept_rows, done = _kept(self.last)
@@ -167,26 +172,84 @@ class Run:
         model.optimizer.iterations.assign(done * steps)
         self.rows = [row for row in rows if row["epoch"] <= done]
         adopt(self.folder, [LAST, LOG], anew=True)
-        self._check_best()
         return done
 
-    def _check_best(self) -> None:
-        """See to it that the best model is ours, and that it is known how good it is."""
+    def secure(self, model: keras.Model, more: bool) -> None:
+        """See to it that log and best model of the run that goes on are there, ours, and what they should be.
+
+        Args:
+            model: as `restore` left it.
+            more: whether there are epochs to come.
+
+        Raises:
+            InputError: the best model is gone or another, and may be worse than that of an epoch to come.
+        """
+        if not self.goes_on:
+            return
         check_free([self.last, self.log, self.best], self.overwrite)
-        if self.best.exists() and not self.overwrite and quality(self.best_row() or {}) == -math.inf:
-            raise InputError(
-                f"{self.log} does not say how good {self.best} is, so a worse model might replace it. Put the log of"
-                f" this run back, move {BEST} away, or say overwrite=True (--overwrite)."
-            )
+        if not self._is_logged():
+            with replacing(self.log, self.overwrite) as path:
+                path.write_text(as_csv(self.rows), encoding="utf-8", newline="")
+            self._warn(f"{self.log} did not hold the rows of all epochs that are finished. It was written anew from"
+                       f" those that {LAST} holds.")  # fmt: skip
+        best = self.best_row()
+        if _is_model(self.best):
+            self.held = self._of_best() or best
+            if quality(self.held or {}) == -math.inf and not self.overwrite:
+                raise InputError(
+                    f"{self.log} does not say how good {self.best} is, so a worse model might replace it. Put the log"
+                    f" of this run back, move {BEST} away, or say overwrite=True (--overwrite)."
+                )
+        elif best is not None and quality(best) > -math.inf:
+            self._replace_best(model, best, more)
+
+    def _is_logged(self) -> bool:
+        """Whether the log on disk holds all rows; what it holds beyond is of an epoch that was not finished."""
+        try:
+            return read_log(self.log)[: len(self.rows)] == self.rows
+        except InputError:
+            return False
+
+    def _of_best(self) -> Row | None:
+        """The row that `best.keras` names; None if it is of a version that named none, or of an unfinished epoch."""
+        _, epoch = _kept(self.best)
+        return next((row for row in self.rows if row["epoch"] == epoch), None)
+
+    def _replace_best(self, model: keras.Model, best: Row, more: bool) -> None:
+        """Deal with a best model that is gone or damaged."""
+        gone = f"{self.best}, of epoch {best['epoch']} with an IoU of {quality(best):.4f}, is gone or damaged"
+        if best is self.rows[-1]:
+            _save(model, self.best, {EPOCH: str(best["epoch"])}, self.overwrite)
+            self.held = best
+            self._warn(f"{gone}. It was written anew from {LAST}, which is of the same epoch.")
+        elif not more:
+            self._warn(f"{gone}. {LAST} holds the model of epoch {self.rows[-1]['epoch']}.")
+        elif self.overwrite:
+            self._warn(f"{gone}. The best of the epochs to come takes its place.")
+        else:
+            raise InputError(f"{gone}. Put it back, or say overwrite=True (--overwrite) to keep the best of the epochs"
+                             " to come.")  # fmt: skip
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(text, InputWarning, stacklevel=5)
+
+    def summary(self) -> str:
+        """Where the best model is, and how good it is."""
+        if self.held is None:
+            validated = quality(self.best_row() or {}) > -math.inf
+            return f"There is no {BEST}." if validated else "No epoch was validated."
+        name, value = max(_scores(self.held).items(), key=lambda one: one[1])
+        level = name.removeprefix("val_").removesuffix("_iou")
+        return f"The best model, of epoch {self.held['epoch']} with an IoU of {value:.4f} at {level}, is {self.best}."
 
     def record(self, model: keras.Model, row: Row) -> None:
         """Write an epoch down: the log first, the best model if it is one, last the model to resume from."""
-        best = self.best_row()
         self.rows.append(row)
         with replacing(self.log, self.overwrite) as path:
             path.write_text(as_csv(self.rows), encoding="utf-8", newline="")
-        if quality(row) > (-math.inf if best is None else quality(best)):
-            _save(model, self.best, {}, self.overwrite)
+        if quality(row) > quality(self.held or {}):
+            _save(model, self.best, {EPOCH: str(int(row["epoch"]))}, self.overwrite)
+            self.held = row
         _save(model, self.last, {EPOCH: str(int(row["epoch"])), LOG: as_csv(self.rows)}, self.overwrite)
 
     def best_row(self) -> Row | None:
@@ -201,8 +264,11 @@ class Run:
 
 def quality(row: Row) -> float:
     """What makes one epoch better than another: the IoU of its best level; unvalidated epochs have none."""
-    return max((value for name, value in row.items() if name.startswith("val_") and name.endswith("_iou")),
-               default=-math.inf)  # fmt: skip
+    return max(_scores(row).values(), default=-math.inf)
+
+
+def _scores(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name.startswith("val_") and name.endswith("_iou")}
 
 
 def _variables(model: Any) -> list[keras.Variable]:
@@ -235,7 +301,7 @@ def _is_model(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return "config.json" in file.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # damaged archives raise whatever is nearest
         return False
 
 

@@ -1,16 +1,22 @@
 """What a training does to the folder that it is told to write to."""
 
+import math
 import os
+import shutil
+import warnings
 
+import numpy as np
 import pytest
 from pictures import disks
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import RECORD
 from keras_unetpp.graph.build import build
+from keras_unetpp.recipe import Recipe
+from keras_unetpp.saved_models import load_model
 from keras_unetpp.training import run as runs
-from keras_unetpp.training.fit import fit
-from keras_unetpp.training.run import read_log
+from keras_unetpp.training.fit import fit, prepare
+from keras_unetpp.training.run import Run, read_log
 
 OPTIONS = {"epochs": 3, "crop": 16, "batch_size": 2, "crops_per_epoch": 4, "describe": False, "progress": False}
 MINE = {"run.json": '{"mine": 1}', "log.csv": "my,log\n1,2\n", "best.keras": "my best model", "last.keras": "my last",
@@ -78,19 +84,130 @@ def test_a_run_killed_in_its_first_epoch_begins_anew(folder, tmp_path, monkeypat
     assert [row["epoch"] for row in fit(model(), folder, run, until=2, **OPTIONS)] == [1, 2]
 
 
-@pytest.mark.parametrize("how", ["lost", "cut short", "edited"])
-def test_the_log_comes_back_from_the_last_model(folder, tmp_path, monkeypatch, how):
-    run = tmp_path / "run"
-    rows = fit(model(), folder, run, until=2, **OPTIONS)
-    best = (run / "best.keras").read_bytes()
-    if how == "lost":
-        (run / "log.csv").unlink()
-    else:
-        (run / "log.csv").write_text("epoch,loss\n" if how == "cut short" else (run / "log.csv").read_text() + "\n")
-    monkeypatch.setattr(runs, "quality", lambda row: row["epoch"] == 1)  # no later epoch is better
-    assert fit(model(), folder, run, **OPTIONS)[:2] == rows
-    assert read_log(run / "log.csv")[:2] == rows
-    assert (run / "best.keras").read_bytes() == best
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A data folder, and a run of three epochs."""
+    root = tmp_path_factory.mktemp("base")
+    rows = fit(model(), disks(root / "data", 4, 24), root / "run", **OPTIONS)
+    return root, rows
+
+
+@pytest.fixture
+def run(base, tmp_path):
+    """A copy of that run, as files that were moved or restored are."""
+    shutil.copytree(base[0] / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def again(base, run, **more):
+    return fit(model(), base[0] / "data", run, **{**OPTIONS, **more})
+
+
+def best_is(monkeypatch, epoch):
+    monkeypatch.setattr(runs, "quality", lambda row: 1 - abs(row["epoch"] - epoch) / 10 if row else -math.inf)
+
+
+@pytest.mark.parametrize("how", ["lost", "empty", "garbage", "head", "a row less", "another value"])
+def test_the_log_comes_back_from_the_last_model_and_that_is_said(base, run, how):
+    log, text = run / "log.csv", (run / "log.csv").read_bytes()
+    lines = text.splitlines(keepends=True)
+    log.unlink()
+    if how != "lost":
+        fewer, other = b"".join(lines[:2]), text.replace(b"0.", b"0.9", 1)
+        kinds = {"empty": b"", "garbage": b"\xff\0\xfe" * 50, "head": lines[0], "a row less": fewer}
+        log.write_bytes({**kinds, "another value": other}[how])
+    with pytest.warns(InputWarning, match=r"log\.csv did not hold the rows of all epochs .* written anew from those"):
+        assert again(base, run) == base[1]
+    assert log.read_bytes() == text
+
+
+def test_a_log_that_holds_more_is_no_damage(base, run):
+    (run / "log.csv").write_text((run / "log.csv").read_text() + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InputWarning)
+        assert again(base, run) == base[1]
+
+
+@pytest.mark.parametrize("how", ["gone", "cut", "empty"])
+def test_a_best_model_that_is_that_of_the_last_epoch_comes_back(base, run, monkeypatch, how):
+    best_is(monkeypatch, 3)
+    weights = [one.numpy() for one in load_model(run / "last.keras").weights]
+    damage(run / "best.keras", how)
+    with pytest.warns(InputWarning, match=r"best\.keras, of epoch 3 .* is gone or damaged\. It was written anew"):
+        again(base, run, overwrite=how != "gone")
+    for own, wanted in zip(load_model(run / "best.keras").weights, weights, strict=True):
+        np.testing.assert_array_equal(own.numpy(), wanted)
+
+
+def damage(path, how):
+    data = path.read_bytes()
+    path.unlink()
+    if how != "gone":
+        path.write_bytes(data[: 3000 if how == "cut" else 0])
+
+
+def test_a_best_model_of_an_earlier_epoch_is_not_forgotten_in_silence(base, run, monkeypatch):
+    best_is(monkeypatch, 2)
+    shutil.rmtree(run)
+    fit(model(), base[0] / "data", run, until=2, **OPTIONS)
+    best_is(monkeypatch, 1)
+    (run / "best.keras").unlink()
+    with pytest.raises(InputError, match=r"best\.keras, of epoch 1 with an IoU of 1\.0000, is gone or damaged\. Put"):
+        again(base, run)
+    with pytest.warns(InputWarning, match=r"The best of the epochs to come takes its place\."):
+        assert len(again(base, run, overwrite=True)) == 3
+    kept = Run(run)
+    kept.restore(model_of(base), 2)
+    kept.secure(None, more=False)
+    assert (kept.held["epoch"], kept.best_row()["epoch"]) == (3, 1)
+    assert kept.summary().startswith("The best model, of epoch 3 with an IoU of ")
+    (run / "best.keras").unlink()
+    with pytest.warns(InputWarning, match=r"of epoch 1 .* is gone or damaged\. last\.keras holds the model"):
+        assert len(again(base, run)) == 3
+
+
+def model_of(base):
+    made = model()
+    prepare(made, Recipe(epochs=3, crop=16, batch_size=2, crops_per_epoch=4), 2)
+    return made
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "gone"])
+def test_a_last_model_that_is_damaged_is_named(base, run, how):
+    damage(run / "last.keras", how)
+    before = contents(run)
+    with pytest.raises(InputError, match=r"a run that cannot go on: last\.keras is gone or no longer what it was"):
+        again(base, run)
+    assert contents(run) == before
+
+
+def test_a_last_model_of_another_network_of_the_same_shapes_is_told(base, run):
+    build((None, None, 3), width=2, depth=1, activation="elu").save(run / "other.keras")
+    other = load_model(run / "other.keras")
+    prepare(other, Recipe(epochs=3, crop=16, batch_size=2, crops_per_epoch=4), 2)
+    other.save(run / "last.keras")
+    with pytest.raises(InputError, match=r"last\.keras is not what this run saved: its network is another\."):
+        again(base, run)
+
+
+def test_a_run_that_is_finished_says_so_and_where_its_best_model_is(base, run, capsys, monkeypatch):
+    best_is(monkeypatch, 2)
+    assert again(base, run, progress=True) == base[1]
+    said = capsys.readouterr().err
+    assert f"{run} is finished, after 3 epochs. The best model, of epoch " in said
+    assert f" at L1, is {run / 'best.keras'}." in said
+    again(base, run, progress=True, until=2)
+    assert "is finished, after 3 epochs." in capsys.readouterr().err
+
+
+def test_a_run_that_stopped_early_says_so(base, tmp_path, capsys):
+    run, options = tmp_path / "run", {**OPTIONS, "epochs": 9, "patience": 1, "learning_rate": 1e-9}
+    rows = fit(model(), base[0] / "data", run, **options)
+    assert fit(model(), base[0] / "data", run, **{**options, "progress": True}) == rows
+    assert f"it stopped after {len(rows)} of 9 epochs, since 1 epochs brought no better" in capsys.readouterr().err
+    fit(model(), base[0] / "data", tmp_path / "other", until=1, **OPTIONS)
+    fit(model(), base[0] / "data", tmp_path / "other", until=1, **{**OPTIONS, "progress": True})
+    assert "has 1 of 3 epochs, up to the one that was asked for. The best model" in capsys.readouterr().err
 
 
 def test_a_model_of_the_users_in_the_place_of_the_best_is_told_before_training(folder, tmp_path):
