@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -37,10 +39,21 @@ def opened(path: str | os.PathLike[str], threads: int | None = None) -> Opened:
         raise InputError(f"ONNX Runtime cannot open {path}: {first_line(error)}") from error
 
 
-def of_bytes(source: str | bytes, threads: int | None = None) -> Opened:
-    """What `opened` gives, of a file's bytes, or of a path."""
+def runtime() -> Any:
+    """ONNX Runtime; where it is loaded here first, it reports nothing to its makers unless the user's environment says.
+
+    Without that it writes an identifier of the machine into the user's folder, and what it sends, when it is imported.
+    """
+    if "onnxruntime" not in sys.modules:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    return onnxruntime
+
+
+def of_bytes(source: str | bytes, threads: int | None = None) -> Opened:
+    """What `opened` gives, of a file's bytes, or of a path."""
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3

@@ -1,6 +1,9 @@
 """What the runtimes of all formats have in common."""
 
-from collections.abc import Callable, Mapping
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -28,6 +31,20 @@ class Opened(NamedTuple):
 
     functions: Functions
     texts: dict[str, str]
+
+
+@contextmanager
+def wordless() -> Iterator[None]:
+    """Without the words of compiled code, which it writes past Python's `sys.stderr`; errors tell all that matters."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def as_dtype(images: np.ndarray, dtype: type) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from keras_unetpp.artefacts import process
-from keras_unetpp.artefacts.runtime import SHAPE, Opened, as_dtype, as_text, first_line
+from keras_unetpp.artefacts.runtime import SHAPE, Opened, as_dtype, as_text, first_line, wordless
 from keras_unetpp.errors import InputError
 from keras_unetpp.requirements import require
 
@@ -55,7 +55,9 @@ def functions(threads: int | None = None, **source: Any) -> "dict[str, _Function
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(num_threads=threads or os.cpu_count(), **source)
+    with wordless():  # it tells each time what it runs on
+        interpreter = Interpreter(num_threads=threads or os.cpu_count(), **source)
+        interpreter.allocate_tensors()
     return {name: _Function(interpreter, name) for name in interpreter.get_signature_list()}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_unetpp.artefacts.onnx import runtime
 from keras_unetpp.export.sensitive import ARITHMETIC, CONVOLUTION, OTHER, REDUCTION, ROOT, Step, ends, statistics
 
 QUANTIZED = ("Conv", "ConvTranspose", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool", "Resize", "Relu", "Clip",
@@ -32,6 +33,8 @@ def quantized(proto: Any, images: Sequence[np.ndarray], spare_ends: bool = False
         spare_ends: keep the first two convolutions, and the last of each head, in float.
     """
     import onnx
+
+    runtime()
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):

@@ -1,8 +1,6 @@
 """TensorFlow functions -> the bytes of a TFLite file, by TensorFlow's converter and quantiser."""
 
-import os
 import re
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_unetpp.artefacts.runtime import wordless
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.export import flatbuffer
@@ -73,17 +72,10 @@ def convert(levels: Functions, signature: Signature, quantize: str | None, image
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the converter's own words, which it writes past Python's `sys.stderr`; errors tell all that matters."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere, warnings.catch_warnings():
+    """Without the converter's own words and warnings."""
+    with wordless(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+        yield
 
 
 def _save(levels: Functions, image: Any, folder: str) -> None:
