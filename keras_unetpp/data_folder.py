@@ -17,9 +17,9 @@ class DataFolder:
 
     Layout: `root/images/NAME.png` and `root/masks/NAME.png` (any supported extension; the names must agree).
     The split comes from `root/index.csv` (columns file and, if wanted, split, kind and group; images not listed are
-    left out), else from sub-folders `train` and `val` that each hold both folders, else from a hash of the name and
-    `split_seed`, so that files added later do not move the others. So does it where the index has no column split; then
-    the images of a group stay together.
+    left out), else from sub-folders `train` and `val` that each hold both folders, or that both folders hold, else from
+    a hash of the name and `split_seed`, so that files added later do not move the others. So does it where the index
+    has no column split; then the images of a group stay together.
 
     Args:
         root: the folder.

@@ -136,13 +136,49 @@ def _negative(seen: Seen) -> Iterator[str]:
         )
 
 
+def _beyond_classes(seen: Seen) -> Iterator[str]:
+    own = seen.all_ids
+    beyond = [] if seen.labels != "classes" else _beyond(seen, own)
+    if not beyond:
+        return
+    limit = _limit(seen)
+    ways_out = [
+        f"If {number} marks pixels to leave out, set ignore_index={number}."
+        for number in beyond
+        if number in (-1, VOID)
+    ]
+    if own.pixels.keys() == {0, VOID}:
+        ways_out = [
+            f"If {VOID} is the foreground, save it as 1; if it marks pixels to leave out, set ignore_index={VOID}."
+        ]
+    known = [number for number in own.pixels if number not in (-1, VOID)]
+    if min(known, default=0) == 1 and max(known) == limit:
+        ways_out.append(f"Ids count from 0: subtract 1, or build with classes={limit + 1}.")
+    elif max(known, default=0) >= limit:
+        ways_out.append(f"Correct them, build with classes={max(known) + 1}, or leave pixels out by ignore_index.")
+    few = ", ".join(map(str, beyond[:6])) + (", .." if len(beyond) > 6 else "")
+    yield (
+        f"Masks hold the ids {_few(own)}, of which {few} {'is' if len(beyond) == 1 else 'are'} none of {limit} classes,"
+        f" 0 to {limit - 1}{seen.scope}. Training on them is an error. {' '.join(ways_out)}"
+    )
+
+
+def _limit(seen: Seen) -> int:
+    """How many class ids there are."""
+    return max(seen.classes or 2, 2)
+
+
+def _beyond(seen: Seen, own: Ids) -> list[int]:
+    """Ids that are none of the network's classes, if their number is known."""
+    return [] if seen.classes is None else sorted(number for number in own.pixels if not 0 <= number < _limit(seen))
+
+
 def _missing_classes(seen: Seen) -> Iterator[str]:
     own = seen.ids["train"]
-    if seen.labels != "classes" or not own.masks:
+    if seen.labels != "classes" or not own.masks or _beyond(seen, own):
         return
-    wanted = range(max(seen.classes or 2, 2))
-    missing = [number for number in wanted if not own.pixels[number]]
-    if len(wanted) - len(missing) == 1 and own.foreground:
+    missing = [number for number in range(_limit(seen)) if not own.pixels[number]]
+    if len(own.pixels) == 1 and own.foreground:
         yield f"All masks of train hold one class alone, {_few(own)}{seen.scope}. There is nothing to tell apart."
     elif missing and own.foreground:
         which = ", ".join(map(str, missing))
@@ -190,5 +226,5 @@ def _groups_in_both(seen: Seen) -> Iterator[str]:
 
 CHECKS: tuple[Callable[[Seen], Iterator[str]], ...] = (
     _nothing_counts, _no_foreground, _no_background, _classes_taken_for_foreground, _grey_edges, _negative,
-    _missing_classes, _leaks, _names_in_both, _groups_in_both,
+    _beyond_classes, _missing_classes, _leaks, _names_in_both, _groups_in_both,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from keras_unetpp.errors import InputError
 from keras_unetpp.images import check_mask, image_size, read_mask, read_samples
 from keras_unetpp.labels import check_ignore_index, resolved_labels
 from keras_unetpp.pixels import to_255
-from keras_unetpp.training.contents import LeftOut, Pair, others, pairs
+from keras_unetpp.training.contents import LeftOut, Pair, others, pairs, split_places
 from keras_unetpp.training.index import FILE, GROUP, KIND, NAME, SPLIT, SPLITS, Row, normal, read_index
 from keras_unetpp.training.splits import by_share
 
@@ -85,8 +85,8 @@ def scan(folder: DataFolder, ndim: int = 2) -> Contents:
     if index.is_file():
         found = pairs(root, *within, left_out)
         samples = _from_index(index, found, folder, left_out)
-    elif all((root / split / folder.images).is_dir() for split in SPLITS):
-        of_split = {split: pairs(root / split, *within, left_out) for split in SPLITS}
+    elif places := split_places(root, folder.images, folder.masks):
+        of_split = {split: pairs(*place, folder.mask_suffix, left_out) for split, place in places.items()}
         samples = [Sample(name, *pair, split) for split, found in of_split.items() for name, pair in found.items()]
     else:
         found = pairs(root, *within, left_out)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.errors import InputError, brief
 from keras_unetpp.files import is_text, replacing
 
 NAME = "index.csv"
@@ -46,7 +46,7 @@ def read_index(path: Path) -> Index:
     Names of columns are taken in lower case, and cells without the space around them.
 
     Raises:
-        InputError: no text, quotes that do not close, no column `file`, or no `split` nor what could stand for it.
+        InputError: no text, quotes that do not close, no column `file`, or a column that is most likely `split`.
     """
     text = _text(path).lstrip("\r\n")
     first = text.splitlines()[0] if text else ""
@@ -124,9 +124,9 @@ def _check_columns(columns: tuple[str, ...], rows: Sequence[tuple[int, list[str]
     twice = next((name for name in columns if name and columns.count(name) > 1), None)
     if twice:
         raise InputError(f"{path} has the column {twice} twice")
-    if FILE not in columns or not {SPLIT, KIND, GROUP} & set(columns):
-        missing = [name for name in (FILE, SPLIT) if name not in columns]
-        raise InputError(f"{path} needs the columns file and split; missing: {', '.join(missing)}")
+    if FILE not in columns:
+        raise InputError(f"{path} needs the column {FILE}, and any of {SPLIT}, {KIND} and {GROUP}. Received:"
+                         f" {', '.join(map(brief, columns)) or 'none'}.")  # fmt: skip
     if SPLIT in columns:
         return
     for number, name in enumerate(columns):

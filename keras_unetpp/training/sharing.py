@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_unetpp.data_folder import DataFolder, data_folder
 from keras_unetpp.errors import InputError
-from keras_unetpp.training.contents import LeftOut, pairs
+from keras_unetpp.training.contents import LeftOut, pairs, split_places
 from keras_unetpp.training.folders import match_rows
 from keras_unetpp.training.index import FILE, GROUP, NAME, SPLIT, SPLITS, read_index, write_index
 from keras_unetpp.training.splits import by_share
@@ -37,7 +37,7 @@ def split_folder(data: Any, val_fraction: float = 0.2, seed: int = 0, *, overwri
     path = root / NAME
     if path.is_file() and not overwrite:
         raise InputError(f"{path} is there already. Say overwrite=True (--overwrite) to give it a new column split.")
-    if all((root / split / folder.images).is_dir() for split in SPLITS) and not path.is_file():
+    if not path.is_file() and split_places(root, folder.images, folder.masks):
         raise InputError(f"{root} is split already, by its folders {' and '.join(SPLITS)}")
     left_out: list[LeftOut] = []
     found = pairs(root, folder.images, folder.masks, folder.mask_suffix, left_out)

@@ -122,7 +122,7 @@ def test_faults_of_an_index_are_named(folder, rows, message):
 
 def test_an_index_needs_its_columns(folder):
     write_index(folder, ("a.png", "train"), header=("name", "part"))
-    with pytest.raises(InputError, match=r"index\.csv needs the columns file and split; missing: file, split$"):
+    with pytest.raises(InputError, match=r"index\.csv needs the column file, and any of split, kind and group\. "):
         read_folder(folder)
 
 

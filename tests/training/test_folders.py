@@ -1,4 +1,5 @@
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -97,6 +98,62 @@ def test_names_with_accents_are_found_however_they_are_written(folder):
     write_png(folder / "masks" / "Gro\u0308\u00dfe.png", np.zeros((4, 4), np.uint8))
     (folder / "index.csv").write_bytes("file;split\nGr\u00f6\u00dfe.png;val\n1.png;train\n".encode("utf-16"))
     assert [one.split for one in read_folder(folder)] == ["train", "val"]
+
+
+@pytest.mark.parametrize("suffix", ["", "-\u00e4"])
+def test_image_and_mask_are_paired_however_their_accents_are_written(folder, suffix):
+    for name, form in (("images", "NFD"), ("masks", "NFC")):
+        stem = unicodedata.normalize(form, "Gr\u00f6\u00dfe" + (suffix if name == "masks" else ""))
+        write_png(folder / name / f"{stem}.png", np.zeros((4, 4), np.uint8))
+    if suffix:
+        for path in list((folder / "masks").iterdir()):
+            if len(path.stem) == 1:
+                path.rename(path.with_stem(path.stem + unicodedata.normalize("NFD", suffix)))
+    samples = read_folder(folder, mask_suffix=suffix)
+    assert len(samples) == 7
+    assert samples[-1].name == unicodedata.normalize("NFD", "Gr\u00f6\u00dfe")  # as the image's file
+    assert left_out(folder, mask_suffix=unicodedata.normalize("NFD", suffix)) == {}
+    write_png(folder / "images" / "Gr\u00f6\u00dfe.png", np.zeros((4, 4), np.uint8))
+    with pytest.raises(InputError, match="names must be unique without extension"):
+        read_folder(folder, mask_suffix=suffix)
+
+
+def test_an_index_may_list_files_alone(folder):
+    index(folder, "file\n0.png\n1.png\n3.png\n")
+    assert [one.name for one in read_folder(folder)] == ["0", "1", "3"]
+    assert {one.split for one in read_folder(folder)} == {"train", "val"}
+    index(folder, "file,note\n0.png,fine\n1.png,dark\n")
+    assert [one.name for one in read_folder(folder)] == ["0", "1"]
+
+
+def nested(folder, *names):
+    """Sub-folders of the images and masks, instead of them."""
+    for part in ("images", "masks"):
+        for number, path in enumerate(sorted((folder / part).iterdir())):
+            target = folder / part / names[number % len(names)]
+            target.mkdir(exist_ok=True)
+            path.rename(target / path.name)
+
+
+def test_splits_may_be_folders_within_those_of_images_and_masks(folder):
+    nested(folder, "train", "val", "test")
+    samples = read_folder(folder)
+    assert [(one.name, one.split) for one in samples] == [("0", "train"), ("1", "val"), ("3", "train"), ("4", "val")]
+    assert samples[0].mask == folder / "masks" / "train" / "0.png"
+    assert left_out(folder) == {"folders beside those that are read": (("images/test/",), False)}
+    with pytest.raises(InputError, match="is split already, by its folders train and val"):
+        split_folder(folder)
+    (folder / "masks" / "val" / "1.png").unlink()
+    with pytest.raises(InputError, match=r"images/val/1\.png has none: add .*masks/val/1\.png"):
+        read_folder(folder)
+
+
+def test_sub_folders_of_another_layout_are_told_what_is_read(folder):
+    nested(folder, "training", "validation")
+    with pytest.raises(
+        InputError, match=r"sub-folders alone \(training, validation\)\. .* or in images/train, masks/train,"
+    ):
+        read_folder(folder)
 
 
 def test_groups_stay_together_where_an_index_has_no_split(folder):

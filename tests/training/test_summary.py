@@ -71,7 +71,7 @@ TOLD = {
     "ignored": (lambda masks: 255 * (masks > 0), {"ignore_index": 255},
                 r"^No mask of train holds foreground: all pixels that count are 0, and \d+\.\d% of all pixels are"),
     "empty": (lambda masks: 0 * masks, {}, r"^No mask of train holds foreground: all pixels that count are 0\. "),
-    "nothing counts": (lambda masks: 0 * masks + 7, {"ignore_index": 7}, r"^All pixels of all masks are left out by"),
+    "nothing counts": (lambda masks: 0 * masks + 7, {"ignore_index": 7}, r"^All pixels of all masks of train are left"),
     "classes": (lambda masks: masks, {}, r"ids 0, 1, 2, 3, which look like classes.* build with classes=4 and use"),
     "void": (lambda masks: np.where(masks == 3, 255, np.minimum(masks, 1)), {},
              r"ids 0, 1, 255, which look like classes, .*\. If 255 marks pixels to leave out, set ignore_index=255\.$"),
@@ -102,6 +102,30 @@ def test_classes_are_held_against_the_network(tmp_path):
     assert notes(folder, classes=6)[0].startswith("Classes 4, 5 have no pixel in the masks of train, so nothing of it")
     put(tmp_path, 0 * scenes() + 2)
     assert any(one.startswith("All masks of train hold one class alone, 2.") for one in notes(folder, classes=3))
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [
+        (
+            [1, 2],
+            "of which 2 is none of 2 classes, 0 to 1. Training on them is an error. Ids count from 0: subtract 1, or",
+        ),
+        ([0, 255], "If 255 is the foreground, save it as 1; if it marks pixels to leave out, set ignore_index=255."),
+        ([0, 1, 255], "Training on them is an error. If 255 marks pixels to leave out, set ignore_index=255."),
+        (
+            [0, 1, 5, 7],
+            "of which 5, 7 are none of 2 classes, 0 to 1. Training on them is an error. Correct them, build",
+        ),
+        ([1, 2, 255], "If 255 marks pixels to leave out, set ignore_index=255. Ids count from 0: subtract 1, or build"),
+    ],
+)
+def test_ids_beyond_the_classes_are_told(tmp_path, ids, text):
+    scene = scenes()
+    masks = np.choose(scene % len(ids), ids)
+    (told,) = notes(put(tmp_path, masks), classes=2)
+    assert told.startswith(f"Masks hold the ids {', '.join(map(str, ids))}, of which ")
+    assert text in told
 
 
 def test_images_in_another_range_are_told_once(tmp_path):
