@@ -149,4 +149,6 @@ def _check(name: str, value: Any, default: Any, rule: Any) -> None:
         wanted = {bool: "True or False", int: "a whole number", float: "a number"}[kind]
         bound = "" if low is None or (number and value > high) else f" of at least {low}"
         most = f" of at most {high:,}" if number and low is not None and value > high else ""
-        raise InputError(f"Recipe.{name} must be {wanted}{bound}{most}. Received: {brief(value)}.")
+        sides = ", or such numbers for each side" if name == "crop" else ""
+        none = ", or None" if default is None else ""
+        raise InputError(f"Recipe.{name} must be {wanted}{bound}{most}{sides}{none}. Received: {brief(value)}.")

@@ -68,5 +68,6 @@ def run(model: str, path: str, images: str | None, calibration: str | None, labe
     if calibration is not None:
         options["calibration"] = list_images(calibration)
     if labelled is not None:
-        options["labelled"] = labelled_folder(labelled, int(next(iter(heads(network).values())).shape[-1]))
+        shape = next(iter(heads(network).values())).shape
+        options["labelled"] = labelled_folder(labelled, int(shape[-1]), len(shape) - 2)
     say(export(network, path, **options))

@@ -21,7 +21,7 @@ def model_option(parser: argparse.ArgumentParser, models: str = MODELS) -> None:
 def level_option(parser: argparse.ArgumentParser) -> None:
     """`--level`."""
     text = '1..d, or "mean" (default: best known, else the deepest)'
-    parser.add_argument("--level", type=converter(LEVEL), metavar="X", help=text)
+    parser.add_argument("--level", type=converter(LEVEL, ("mean",)), metavar="X", help=text)
 
 
 def value_option(group: Any, name: str, wanted: Any, text: str, **more: Any) -> None:

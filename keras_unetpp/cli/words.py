@@ -16,8 +16,9 @@ SIDES = tuple[int | None, ...]
 def converter(wanted: Any, allowed: Iterable[Any] = ()) -> Converter:
     """What turns a word into a value of a type.
 
-    A word that is allowed means itself; `none` is None where that may be. What does not fit the type stays the word, so
-    that whoever checks the value can name it. A tuple is written 8,32,32 or 8x32x32.
+    A word that is allowed means itself; `none` is None where that may be. None, true, false and words that are allowed
+    may be written in capitals. What does not fit the type stays the word, so that whoever checks the value can name it.
+    A tuple is written 8,32,32 or 8x32x32.
 
     Args:
         wanted: a type, or a union of types, of `int`, `float`, `bool`, `str`, `None` and tuples of these.
@@ -25,16 +26,16 @@ def converter(wanted: Any, allowed: Iterable[Any] = ()) -> Converter:
 
     >>> [converter(int | None)(word) for word in ("3", "1e3", "none", "three")]
     [3, 1000, None, 'three']
-    >>> converter(str, ("none", "batch"))("none")
+    >>> converter(str, ("none", "batch"))("None")
     'none'
     >>> converter(tuple[int | None, ...])("none,none,1")
     (None, None, 1)
     """
-    words, kinds = {word for word in allowed if isinstance(word, str)}, _kinds(wanted)
+    words, kinds = {word.lower(): word for word in allowed if isinstance(word, str)}, _kinds(wanted)
 
     def convert(text: str) -> Any:
-        if text in words:
-            return text
+        if text.lower() in words:
+            return words[text.lower()]
         for kind in kinds:
             try:
                 return _READERS[kind](text) if kind in _READERS else _items(kind, text)

@@ -181,3 +181,23 @@ def test_search_takes_limits_and_lists_and_tells_the_smallest_budget(capsys, dis
     assert {name: seen[name] for name in ("depth", "norm", "epochs", "tuner")} == {
         **{"depth": (1, 2), "norm": "batch", "epochs": 3, "tuner": "grid"}
     }
+
+
+@pytest.mark.slow
+def test_export_scores_a_model_of_volumes_on_volumes(capsys, tmp_path):
+    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: pip install 'keras-unetpp[onnx]'")
+    import tifffile
+
+    from keras_unetpp.graph.build import build
+
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        ids = np.zeros((4, 12, 12), np.uint8)
+        ids[1:3, 2 : 6 + number, 3:9] = 5
+        for name, volume in (("images", ids * 20 + rng.integers(0, 50, ids.shape).astype(np.uint8)), ("masks", ids)):
+            (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(tmp_path / "data" / name / f"{number}.tif", volume)
+    build((None, None, None, 1), width=2, depth=1).save(tmp_path / "m.keras")
+    command = ["export", tmp_path / "m.keras", tmp_path / "m.onnx", "--labelled", tmp_path / "data", "--max-drop", "1"]
+    assert main([*map(str, command)]) == 0
+    assert "of the model" in capsys.readouterr().out

@@ -51,6 +51,21 @@ def test_a_word_that_a_field_allows_means_itself():
                 assert convert("none" if word is None else word) == word
 
 
+@pytest.mark.parametrize("text", ["none", "None", "NONE"])
+def test_none_is_one_word_however_it_is_written(text):
+    for cls in (Spec, Recipe):
+        for name, item in cls.__dataclass_fields__.items():
+            kind, allowed = cls.__annotations__[name], item.metadata.get("allowed") or ()
+            found = converter(kind, allowed)(text)
+            if "none" in allowed:
+                assert found == "none", name
+            elif None in allowed or type(None) in getattr(getattr(kind, "type", kind), "__args__", ()):
+                assert found is None, name
+            else:
+                assert found in (text, (None,)), name  # a shape may have open sides
+    assert several(converter(str, ("none", "batch")))(f"{text},Batch") == ("none", "batch")
+
+
 def test_commas_part_values_where_several_are_taken():
     convert = several(converter(int))
     assert convert("1,2,3") == (1, 2, 3)
