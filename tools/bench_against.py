@@ -101,7 +101,6 @@ def timed(images: Path) -> dict[str, float]:
                 kup.export(model, path, levels=model.spec.levels[-1], size=SIDE, verify=False)
                 one = kup.Artefact(path)
             kup.segment(one, arrays[0])
-            out = Path(folder, f"out_{form}")
             begin = time.perf_counter()
             kup.predict_folder(one, images, Path(folder, f"out_{form}"))
             middle = time.perf_counter()
