@@ -50,7 +50,7 @@ def read_index(path: Path) -> Index:
     Names of columns are taken in lower case, and cells without the space around them.
 
     Raises:
-        InputError: too long, no text, quotes that do not close, no column `file`, or no `split` nor what could stand for it.
+        InputError: too long, no text, quotes that do not close, no column `file`, or no `split` nor what stands for it.
     """
     text = _text(path).lstrip("\r\n")
     first = text.splitlines()[0] if text else ""
