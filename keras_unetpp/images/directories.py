@@ -52,7 +52,7 @@ def read_pages(file: BinaryIO) -> Pages:
 
 
 def check_first(file: BinaryIO) -> None:
-    """Raise `ValueError` if the first directory is not in the file, or gives no or several numbers where one belongs."""
+    """Raise `ValueError` if the first directory is not in the file, or has no or several numbers where one belongs."""
     layout, at, size = _begun(file)
     page = layout.directory(file, at, size)
     if page is None:
