@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.spec.limits import MOST_PIXELS
 
 
 def _option(default: Any, text: str) -> Any:
@@ -28,6 +29,7 @@ class DataFolder:
         mask_suffix: what masks' names have after those of their images: `_mask` for a.png and a_mask.png.
         val_fraction: expected share of `val` where the hash decides, between 0 and 1.
         split_seed: changes which names the hash picks.
+        max_pixels: pixels or voxels that a file may have, since each is read whole; see `images.read_image`.
     """
 
     root: str | os.PathLike[str]
@@ -36,6 +38,7 @@ class DataFolder:
     mask_suffix: str = _option("", "what the names of masks have after those of images, for example _mask")
     val_fraction: float = _option(0.2, "share of images to validate on where no index.csv or sub-folder says which")
     split_seed: int = _option(0, "changes which images that share is")
+    max_pixels: int = _option(MOST_PIXELS, "pixels that an image may have (default 2^29)")
 
 
 OPTIONS = {item.name: item for item in fields(DataFolder) if item.name != "root"}

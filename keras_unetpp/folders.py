@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import check_length, prepare, replacing
@@ -213,7 +214,10 @@ def _write(path: Path, content: np.ndarray, overwrite: bool) -> None:
         return
     with replacing(path, overwrite) as temporary:
         if path.suffix == ".npy":
-            np.save(temporary, content)
+            with open(temporary, "wb") as file:  # numpy.save would hide what a disk says that takes no more
+                whole = np.ascontiguousarray(content)
+                npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(whole))
+                file.write(whole.data)
             return
         from tifffile import imwrite
 

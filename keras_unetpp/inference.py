@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.images import read_samples
+from keras_unetpp.images import MAX_PIXELS, check_limit, read_samples
 from keras_unetpp.networks import Network, Segmenter, network, network_at
 from keras_unetpp.pixels import LIKE_NO_DATA, Ranges, unexpected, unit
 from keras_unetpp.progress import track
@@ -93,17 +93,19 @@ class Predictor:
         overlap: pixels shared by neighbouring tiles, at least; default a quarter of the tile, at most 128.
         memory: bytes that running one batch may take, the model and the image itself aside. Where even the smallest
             tile takes more, it is used all the same.
+        max_pixels: pixels or voxels that an image file may have, since it is read whole.
 
     Raises:
         InputError: tile, overlap or memory out of range; no model of this package.
     """
 
     def __init__(self, model: Segmenter | Network, *, tile: int | tuple[int, ...] | None = None,
-                 overlap: int | None = None, memory: float = MEMORY) -> None:  # fmt: skip
+                 overlap: int | None = None, memory: float = MEMORY, max_pixels: int = MAX_PIXELS) -> None:  # fmt: skip
         own = self._network = model if isinstance(model, Network) else network(model)
         self.names, self.channels, self.sides, self.classes = own.names, own.channels, own.sides, own.classes
         self.exclusive, self.divisor = own.exclusive, own.step
-        self.overlap, self.memory = overlap, memory
+        check_limit(max_pixels)
+        self.overlap, self.memory, self.max_pixels = overlap, memory, max_pixels
         self.asked, self.tile = tile is not None, self._checked(tile)
         self._warned = False
 
@@ -141,7 +143,7 @@ class Predictor:
         """The image as (*sides, channels) in a type of its own, checked against the model."""
         rank = len(self.sides)
         if isinstance(image, (str, Path)):
-            return read_samples(image, self.channels, rank)
+            return read_samples(image, self.channels, rank, max_pixels=self.max_pixels)
         pixels = np.asarray(image)
         if pixels.ndim == rank and self.channels == 1:
             pixels = pixels[..., None]
@@ -252,7 +254,7 @@ class Predictor:
         )
 
     def _bytes(self, sides: list[int]) -> float:
-        return self._network.bytes_per_pixel * math.prod(sides)
+        return max(self._network.bytes_per_pixel, 1) * math.prod(sides)
 
     def _tiles(self, pixels: np.ndarray, center: float, scale: float, axes: tuple[Axis, ...],
                progress: bool) -> Iterator[tuple[tuple[slice, ...], np.ndarray, Heads]]:  # fmt: skip

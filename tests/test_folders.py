@@ -176,6 +176,15 @@ def test_an_image_of_other_channels_stops_no_other(model, source, tmp_path):
     assert [path.name for path in written.failed] == ["five.tif"]
 
 
+def test_large_images_are_left_out_unless_asked_for(model, source, tmp_path):
+    with pytest.warns(InputWarning, match=r"2 of 3 images .*raise max_pixels"):
+        written = predict_folder(model, source, tmp_path / "out", max_pixels=140)
+    assert sorted(path.name for path in map(Path, written.failed)) == ["a.png", "c.tif"]
+    assert not predict_folder(model, source, tmp_path / "out", max_pixels=620).failed
+    with pytest.raises(InputError, match=r"max_pixels must be a positive number of pixels\. Received: 'many'"):
+        predict_folder(model, source, tmp_path / "out", max_pixels="many")
+
+
 def test_nothing_but_bad_images_is_an_error(model, source, tmp_path, monkeypatch):
     for path in list_images(source):
         path.write_bytes(b"no image")

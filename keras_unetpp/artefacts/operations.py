@@ -159,5 +159,6 @@ def _refused(path: object, foreign: list[str]) -> InputError:
     named = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
     return InputError(
         f"{path} holds what no export of this package writes: {named}. A SavedModel is a program that may read and"
-        " write files. If you trust who made it, open it with Artefact(path, trusted=True)."
+        " write files. If you trust who made it, open it with Artefact(path, trusted=True), or"
+        " --trusted of the commands."
     )

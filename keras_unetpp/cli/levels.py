@@ -10,6 +10,7 @@ from keras_unetpp.cli.options import (
     opened,
     scoring_options,
     spec_of,
+    trusted_option,
     value_option,
 )
 from keras_unetpp.cli.say import say
@@ -27,12 +28,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--model", metavar="X", help=f"{MODELS}; without it, the network that the options describe")
     group.add_argument("--data", help="folder of labelled images to score the levels of --model on")
     value_option(group, "repeat", int, "timed runs of each level; 0 times nothing (default 5)", default=5)
+    trusted_option(parser)
     scoring_options(group)
     folder_options(parser)
     network_options(parser)
 
 
-def run(model: str | None, data: str | None, size: Any, repeat: int, **options: Any) -> None:
+def run(model: str | None, data: str | None, size: Any, repeat: int, trusted: bool, **options: Any) -> None:
     """Print the table."""
     from keras_unetpp.data_folder import OPTIONS
     from keras_unetpp.spec import level_costs, picture
@@ -48,4 +50,4 @@ def run(model: str | None, data: str | None, size: Any, repeat: int, **options: 
         return
     from keras_unetpp.pruning import levels
 
-    say(levels(opened(model)[0], data, size=size, repeat=repeat, progress=True, **scoring))
+    say(levels(opened(model, trusted)[0], data, size=size, repeat=repeat, progress=True, **scoring))

@@ -18,6 +18,12 @@ def model_option(parser: argparse.ArgumentParser, models: str = MODELS) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="X", help=f"{models} (default {DEFAULT_MODEL})")
 
 
+def trusted_option(parser: argparse.ArgumentParser) -> None:
+    """`--trusted`."""
+    text = "run a SavedModel though it holds more than export writes: it is a program, which may read and write files"
+    parser.add_argument("--trusted", action="store_true", help=text)
+
+
 def level_option(parser: argparse.ArgumentParser) -> None:
     """`--level`."""
     text = '1..d, or "mean" (default: best known, else the deepest)'
@@ -98,12 +104,12 @@ def spec_of(options: dict[str, Any]) -> Any:
     return Spec.preset(preset, **fields) if preset else Spec.from_dict(fields)
 
 
-def opened(model: str) -> tuple[Any, Any]:
+def opened(model: str, trusted: bool = False) -> tuple[Any, Any]:
     """A model by name or file, or an exported file, and the level that is known to be its best, or None."""
     from keras_unetpp import zoo
     from keras_unetpp.artefacts import Artefact, is_artefact
     from keras_unetpp.saved_models import is_saved_model
 
     if is_artefact(model):
-        return Artefact(model), None
+        return Artefact(model, trusted=trusted), None
     return zoo.load(model), None if is_saved_model(model) else zoo.entry(model).best_level

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from keras_unetpp.cli.options import level_option, model_option, opened, overwrite_option, value_option
+from keras_unetpp.cli.options import level_option, model_option, opened, overwrite_option, trusted_option, value_option
 from keras_unetpp.cli.say import say, tell
 from keras_unetpp.cli.words import SIDES
 
@@ -22,17 +22,19 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-overlay", dest="overlay", action="store_false", help="write no overlay pictures")
     parser.add_argument("--skip-existing", action="store_true", help="go on with an interrupted run")
     overwrite_option(parser)
+    trusted_option(parser)
     group = parser.add_argument_group("of large images")
     value_option(group, "tile", int | SIDES, "side of a tile in pixels, or one per side", default=argparse.SUPPRESS)
     value_option(group, "overlap", int, "pixels that neighbouring tiles share", default=argparse.SUPPRESS)
     value_option(group, "memory", float, "bytes that one batch may take", default=argparse.SUPPRESS)
+    value_option(group, "max-pixels", int, "pixels that an image may have (default 2^29)", default=argparse.SUPPRESS)
 
 
-def run(source: str, out: str, model: str, level: Any, **options: Any) -> int:
+def run(source: str, out: str, model: str, level: Any, trusted: bool, **options: Any) -> int:
     """Predict, and say what was written and what could not be read; 1 if anything could not."""
     from keras_unetpp.folders import predict_folder
 
-    network, best = opened(model)
+    network, best = opened(model, trusted)
     written = predict_folder(network, source, out, level=best if level is None else level, progress=True, **options)
     say(f"{len(written)} files in {out}")
     for path, reason in written.failed.items():

@@ -1,6 +1,6 @@
 """Image and mask files as arrays: pixel values 0..255 with channels last, label ids as integers."""
 
-from keras_unetpp.images.formats import EXTENSIONS, JPEG, MAX_PIXELS, FilePath, list_images
+from keras_unetpp.images.formats import EXTENSIONS, JPEG, MAX_PIXELS, FilePath, check_limit, list_images
 from keras_unetpp.images.reading import check_mask, image_size, read_image, read_mask, read_samples
 from keras_unetpp.images.writing import overlay, write_png
 
@@ -9,6 +9,7 @@ __all__ = [
     "JPEG",
     "MAX_PIXELS",
     "FilePath",
+    "check_limit",
     "check_mask",
     "image_size",
     "list_images",

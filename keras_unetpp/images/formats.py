@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.spec.limits import MOST_PIXELS
 
 FilePath = str | os.PathLike[str]
 
-MAX_PIXELS = 2**29
+MAX_PIXELS = MOST_PIXELS
 """Pixels, or voxels, of a file that is read whole, unless the caller allows more."""
 
 JPEG = (".jpg", ".jpeg")
@@ -114,6 +115,12 @@ def _recognised(start: bytes, path: FilePath) -> str:
         f"cannot read {path}: cannot identify image file; supported are {_NAMES}, this file is {found}: save it as "
         "PNG or TIFF"
     )
+
+
+def check_limit(max_pixels: Any) -> None:
+    """Raise `InputError` unless a limit of pixels is one."""
+    if isinstance(max_pixels, bool) or not isinstance(max_pixels, (int, float)) or not max_pixels > 0:
+        raise InputError(f"max_pixels must be a positive number of pixels. Received: {max_pixels!r}.")
 
 
 def check_pixels(shape: Sequence[int], samples: int, limit: int) -> None:

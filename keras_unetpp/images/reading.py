@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.images import pillow, tiff, webp
-from keras_unetpp.images.formats import MAX_PIXELS, FilePath, opened
+from keras_unetpp.images.formats import MAX_PIXELS, FilePath, check_limit, opened
 from keras_unetpp.images.stored import Stored, match_channels, samples
 from keras_unetpp.pixels import to_255
 
@@ -108,6 +108,7 @@ def image_size(path: FilePath, ndim: int = 2, channels: int | None = None) -> tu
 
 
 def _decode(path: FilePath, ndim: int, channels: int | None, limit: int) -> Stored:
+    check_limit(limit)
     with opened(path) as (file, name):
         if name == "TIFF":
             return tiff.decode(file, path, ndim, channels, limit)

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_unetpp.data_folder import DataFolder
 from keras_unetpp.errors import InputError
-from keras_unetpp.images import check_mask, image_size, read_mask, read_samples
+from keras_unetpp.images import MAX_PIXELS, check_mask, image_size, read_mask, read_samples
 from keras_unetpp.labels import check_ignore_index, resolved_labels
 from keras_unetpp.pixels import to_255
 from keras_unetpp.training.contents import LeftOut, Pair, others, pairs, split_places
@@ -29,6 +29,7 @@ class Sample:
         split: train or val.
         kind: of image, such as the stain; scores are told by kind, and rare kinds are drawn more often.
         group: what the image comes from, such as the patient or slide; all images of one belong in one split.
+        max_pixels: pixels that each of its files may have.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Sample:
     split: str
     kind: str = ""
     group: str = ""
+    max_pixels: int = MAX_PIXELS
 
 
 def read_folder(
@@ -95,6 +97,7 @@ def scan(folder: DataFolder, ndim: int = 2) -> Contents:
     for split in SPLITS:
         if not any(sample.split == split for sample in samples):
             raise InputError(f"{root} needs samples of both splits, train and val; there is none of {split}")
+    samples = [replace(sample, max_pixels=folder.max_pixels) for sample in samples]
     for sample in samples:
         _check_sizes(sample, ndim)
     used = {sample.image.parent for sample in samples} | {sample.mask.parent for sample in samples}
@@ -158,7 +161,8 @@ Look = Callable[[Sample, np.ndarray, np.ndarray], None]
 
 def read_pair(sample: Sample, channels: int | None = None, ndim: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """A sample's image in the file's own type (*sides, channels), and the ids of its mask (*sides)."""
-    pixels, ids = read_samples(sample.image, channels, ndim), read_mask(sample.mask, ndim)
+    pixels = read_samples(sample.image, channels, ndim, max_pixels=sample.max_pixels)
+    ids = read_mask(sample.mask, ndim, max_pixels=sample.max_pixels)
     _check_same_size(sample, pixels.shape[:-1], ids.shape)
     return pixels, ids
 

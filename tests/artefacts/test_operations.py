@@ -8,9 +8,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_unetpp.artefacts import Artefact, operations
 from keras_unetpp.artefacts.signature import Signature
+from keras_unetpp.cli import main
 from keras_unetpp.errors import InputError
 from keras_unetpp.export import export
 from keras_unetpp.graph.build import build
+from keras_unetpp.images import write_png
 from keras_unetpp.spec.fields import FIELDS
 
 IMAGE = np.zeros((1, 8, 8, 1), np.float32)
@@ -119,6 +121,21 @@ def test_one_that_is_trusted_runs(tmp_path):
     folder = saved(writes(tmp_path / "written"), tmp_path / "m" / "1")
     Artefact(folder, trusted=True)(IMAGE)
     assert (tmp_path / "written").read_text() == "text"
+
+
+def test_the_word_trusted_of_the_commands(tmp_path, capsys):
+    folder = saved(writes(tmp_path / "written"), tmp_path / "m" / "1")
+    (tmp_path / "written").unlink(missing_ok=True)
+    (tmp_path / "in").mkdir()
+    write_png(tmp_path / "in" / "a.png", np.zeros((8, 8), np.uint8))
+    predict = ["predict", str(tmp_path / "in"), str(tmp_path / "out"), "--model", str(folder)]
+    assert main(predict) == 2
+    assert "--trusted" in capsys.readouterr().err
+    assert not (tmp_path / "written").exists()
+    assert main([*predict, "--trusted"]) == 0
+    assert (tmp_path / "written").read_text() == "text"
+    assert main(["levels", "--model", str(folder), "--size", "8,8", "--repeat", "1"]) == 2
+    assert main(["levels", "--model", str(folder), "--size", "8,8", "--repeat", "1", "--trusted"]) == 0
 
 
 def test_tables_that_read_files_when_they_are_loaded(tmp_path):

@@ -1,5 +1,6 @@
 """Commands ended by signals while they write: nothing half-written has a name, and the next one goes on."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,11 +8,14 @@ import sys
 import time
 
 import keras
+import numpy as np
 import pytest
+from pictures import disks
 
 from keras_unetpp.cli import main
 from keras_unetpp.files import RECORD
 from keras_unetpp.graph.build import build
+from keras_unetpp.images import write_png
 
 TRAIN = [
     "--depth",
@@ -102,3 +106,57 @@ def test_export_and_prune(tmp_path_factory, tmp_path, pattern, target, sent):
     assert target in os.listdir(tmp_path)
     assert temporary(tmp_path) == []
     assert set(os.listdir(tmp_path)) <= {target, f"{target}.json", RECORD}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pattern", "sent"),
+    [("out/.*", signal.SIGKILL), ("out/0.npy", signal.SIGTERM), ("out/1.npy", signal.SIGINT)],
+)
+def test_predict(tmp_path_factory, tmp_path, pattern, sent):
+    model = tmp_path_factory.mktemp("model") / "in.keras"
+    build((None, None, 3), width=2, depth=1).save(model)
+    source = disks(tmp_path_factory.mktemp("data"), side=256, count=12) / "images"
+    words = ["predict", str(source), str(tmp_path / "out"), "--model", str(model), "--output", "probabilities"]
+    code = ended(tmp_path, pattern, sent, *words)
+    assert code == (130 if sent == signal.SIGINT else -sent)
+    done = [path for path in (tmp_path / "out").glob("[!.]*.npy") if np.load(path).shape == (256, 256, 1)]
+    before = {path: path.stat().st_mtime_ns for path in done}
+    assert main([*words, "--skip-existing"]) == 0
+    assert len(list((tmp_path / "out").glob("*.npy"))) == 12
+    assert temporary(tmp_path) == []
+    whole = [path for path in done if path.with_name(f"{path.stem}_overlay.png").exists()]
+    assert sum(path.stat().st_mtime_ns == before[path] for path in done) >= len(whole) - 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_search(disk_folder, tmp_path, sent):
+    out = tmp_path / "out"
+    recipe = ["--crop", "16", "--batch-size", "2", "--crops-per-epoch", "2", "--epochs", "1"]
+    words = ["search", "--data", str(disk_folder), "--out", str(out), "--depth", "1", *recipe, "--max-params", "1e5"]
+    code = ended(tmp_path, "out/trials/0/.best.*", sent, *words, "--max-trials", "2")
+    assert code == (130 if sent == signal.SIGINT else -sent)
+    assert main([*words, "--max-trials", "2"]) == 0
+    for trial in ("0", "1"):
+        keras.saving.load_model(out / "trials" / trial / "best.keras")
+    assert temporary(out) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_data_convert(tmp_path, sent):
+    source = tmp_path / "labelled"
+    source.mkdir()
+    for number in range(60):
+        write_png(source / f"{number}.png", np.zeros((400, 400), np.uint8))
+        shape = {"label": "cell", "points": [[5, 5], [300, 5], [300, 300]], "shape_type": "polygon"}
+        about = {"imagePath": f"{number}.png", "imageHeight": 400, "imageWidth": 400, "shapes": [shape]}
+        (source / f"{number}.json").write_text(json.dumps(about))
+    words = ["data", "convert", str(source), str(tmp_path / "made"), "--format", "labelme"]
+    code = ended(tmp_path, ".made.new.*/*/masks/*.png", sent, *words)
+    assert code == (130 if sent == signal.SIGINT else -sent)
+    assert not (tmp_path / "made").exists()
+    assert main(words) == 0
+    assert len(list((tmp_path / "made" / "masks").iterdir())) == 60
+    assert [name for name in os.listdir(tmp_path) if name.startswith(".")] == []

@@ -1,14 +1,16 @@
 import shutil
 import unicodedata
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from pictures import disks
 
+from keras_unetpp.cli import main
 from keras_unetpp.data_folder import DataFolder, data_folder
 from keras_unetpp.errors import InputError
 from keras_unetpp.images import write_png
-from keras_unetpp.training.folders import Sample, check_samples, read_folder, scan
+from keras_unetpp.training.folders import Sample, check_samples, read_folder, read_pair, scan
 from keras_unetpp.training.index import read_index
 from keras_unetpp.training.sharing import split_folder
 
@@ -201,6 +203,15 @@ def test_options_of_a_folder_are_for_folders(folder):
     assert data_folder([1], {}) == [1]
     with pytest.raises(InputError, match=r"^mask_suffix say how a data folder is read\. Received: list as data\.$"):
         data_folder([], {"mask_suffix": "_m"})
+
+
+def test_a_limit_of_pixels_goes_along_with_the_samples(folder):
+    for limit, held in ((24 * 24, True), (24 * 24 - 1, False)):
+        sample = read_folder(DataFolder(folder, max_pixels=limit))[0]
+        with nullcontext() if held else pytest.raises(InputError, match="raise max_pixels"):
+            read_pair(sample)
+    assert main(["data", str(folder), "--max-pixels", "575"]) == 2
+    assert main(["data", str(folder), "--max-pixels", "576"]) == 0
 
 
 def test_samples_are_checked(folder):
