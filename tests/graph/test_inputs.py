@@ -1,4 +1,4 @@
-"""Images that `fit` and its like are given: their type tells their unit, odd values are told, what cannot be is refused."""
+"""Images given to `fit` and its like: their type tells their unit, odd values are told, what cannot be is refused."""
 
 import warnings
 
@@ -128,9 +128,8 @@ ODD = {"0..1": X / np.float32(255), "-1..1": X / np.float32(127.5) - 1, "12 bits
 def test_an_odd_range_is_told_once_a_call(kind, name):
     _, texts = told(lambda: losses(compiled(), GIVEN[kind](ODD[name]), epochs=3, validation_data=(ODD[name], Y)))
     assert len(texts) == 1
-    assert texts[0].startswith(
-        f"Images to {'train' if kind in ('arrays', 'tensors', 'a list of one') else 'validate'} on"
-    )
+    at_once = kind in ("arrays", "tensors", "a list of one")
+    assert texts[0].startswith(f"Images to {'train' if at_once else 'validate'} on: ")
     assert " pixels of " in texts[0]
     assert " is expected. Nothing is rescaled by its values" in texts[0]
     _, texts = told(lambda: losses(compiled(), GIVEN[kind](ODD[name]), epochs=3))
@@ -139,7 +138,7 @@ def test_an_odd_range_is_told_once_a_call(kind, name):
 
 def test_the_warning_names_the_line_of_the_caller():
     for act in (lambda: compiled().fit(ODD["0..1"], Y, verbose=0), lambda: compiled().train_on_batch(ODD["0..1"], Y),
-                lambda: compiled().predict(Batches(ODD["0..1"], None), verbose=0)):  # fmt: skip
+                lambda: compiled().evaluate(dataset(ODD["0..1"][:4], Y[:4]), verbose=0)):  # fmt: skip
         with pytest.warns(InputWarning) as seen:
             act()
         assert [one.filename for one in seen if one.category is InputWarning] == [__file__]
@@ -165,7 +164,8 @@ DARK = np.minimum(X // 40, 1 + (X > 170))
 
 
 @pytest.mark.parametrize("x", [
-    X.astype("float32"), X.astype("float16"), X.astype("int32"), DARK, DARK.astype("float32"), X // 16 * np.float32(0.9),
+    X.astype("float32"), X.astype("float16"), X.astype("int32"), DARK, DARK.astype("float32"),
+    X // 16 * np.float32(0.9),
     np.concatenate([np.minimum(X[:6], 1), X[6:]]), X * 0, X.astype("uint16") * 257])  # fmt: skip
 def test_ordinary_images_are_not_told_off(x):
     for kind in ("arrays", "PyDataset", "tf.data"):
