@@ -80,9 +80,9 @@ class Feed:
         _check_lengths(given, y, sample_weight)
         self.inputs.judge(given, stacklevel=4)
         if y is not None and self.labels:
+            given, sample_weight = sample_weight, self.look(y, sample_weight)
             if doubts:
-                self._tell_doubts(y)
-            sample_weight = self.look(y, sample_weight)
+                self._tell_doubts(y, given)
         return pixels, y, sample_weight
 
     def targets(self, y: Any) -> Any:
@@ -206,13 +206,19 @@ class Feed:
             return class_weight_of_pixels(labels, self.class_weight, readings[0].classes, readings[0].rank)
         return weight
 
-    def _tell_doubts(self, y: Any) -> None:
-        pairs = [(y[name], self.readings[name]) for name in y if name in self.readings] if isinstance(y, Mapping) else [
-            (y, one) for one in dict.fromkeys(self.readings.values())]  # fmt: skip
-        for part, one in pairs:
-            labels = array(part)
-            text = None if labels is None or not one.known else doubt(
-                labels, one.classes, rank=one.rank, exclusive=one.exclusive, ignore_index=one.ignore_index)  # fmt: skip
+    def _tell_doubts(self, y: Any, weight: Any) -> None:
+        pairs = [(name, self.readings[name]) for name in y if name in self.readings] if isinstance(y, Mapping) else [
+            (None, one) for one in dict.fromkeys(self.readings.values())]  # fmt: skip
+        for name, one in pairs:
+            labels = array(y if name is None else y[name])
+            weights = array(weight.get(name) if isinstance(weight, Mapping) else weight)
+            if labels is None or not one.known:
+                continue
+            if weights is not None and not (weights.size == len(labels) or _of_pixels(weights, labels, one.rank)):
+                return  # the loss refuses them
+            text = doubt(
+                labels, one.classes, rank=one.rank, exclusive=one.exclusive, ignore_index=one.ignore_index,
+                weight=weights)  # fmt: skip
             if text:
                 warnings.warn(text, InputWarning, stacklevel=4)
                 return

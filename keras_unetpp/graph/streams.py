@@ -1,13 +1,10 @@
 """Data that comes batch by batch, each batch of which is looked at on its way."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
-
-if TYPE_CHECKING:
-    from keras_unetpp.graph.batches import Feed
 
 
 class Watched(keras.utils.PyDataset):
@@ -43,10 +40,10 @@ def again(generator: Iterator[Any], look: Callable[[Any], Any]) -> Iterator[Any]
 class Teller(keras.callbacks.Callback):
     """Raises what feeds have found in batches, before the next step and before an epoch counts as done.
 
-    It looks between steps only, where nothing waits for results.
+    It looks between steps only, where nothing waits for results. A feed is a `batches.Feed`, here and below.
     """
 
-    def __init__(self, *feeds: "Feed") -> None:
+    def __init__(self, *feeds: Any) -> None:
         super().__init__()
         self.feeds = feeds
 
@@ -77,7 +74,7 @@ class Teller(keras.callbacks.Callback):
         self.tell()
 
 
-def mapped(dataset: Any, feed: "Feed") -> Any:
+def mapped(dataset: Any, feed: Any) -> Any:
     """A `tf.data.Dataset` whose batches a feed looks at on their way, outside of what TensorFlow compiles.
 
     A refused batch ends in an assertion, since TensorFlow prints what Python raises, and how it came to it.
