@@ -88,7 +88,7 @@ class UNetPP(keras.Model):
                 trained = [head for head in self._heads if head in loss]
                 loss_weights = _by_head("loss_weights", loss_weights, trained)
         for one in (metrics, weighted_metrics):
-            _warn(self._contradiction(one), stacklevel=4)
+            _warn(self._contradiction(one), stacklevel=3)
         super().compile(
             optimizer=optimizer,
             loss=loss,

@@ -70,7 +70,7 @@ def contradiction(name: str, activation: str, classes: int, loss: Any) -> str | 
     gives = f"{name or 'The model'} gives {'logits' if activation == 'linear' else 'probabilities'} ({activation})"
     if activation == "linear" and not logits:
         able = _is_own(loss) or hasattr(loss, "from_logits")
-        way = "Pass from_logits=True to it" if able else "Take a loss that has from_logits"
+        way = "Pass from_logits=True to it" if able else "Take a loss with from_logits=True"
         return (
             f"{gives}, but {called} takes probabilities. {way}, or build the model with"
             f" head_activation={'softmax' if classes > 1 and not several else 'sigmoid'!r}."
