@@ -19,6 +19,8 @@ from keras_unetpp.graph.readings import contradiction, reading
 from keras_unetpp.graph.streams import Teller
 from keras_unetpp.spec.fields import Spec, check_sides
 
+_HALF = "mixed_float16"
+
 
 @keras.saving.register_keras_serializable(package="keras_unetpp")
 class UNetPP(keras.Model):
@@ -49,6 +51,8 @@ class UNetPP(keras.Model):
         for layer in self.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 steady(layer)
+        if any(layer.dtype_policy.name == _HALF for layer in self.layers):
+            self.dtype_policy = _HALF  # that of the layers, wherever the model is opened: `compile` then scales losses
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Forward pass; a side that is known and no multiple of 2^depth is an error naming the padded size."""
@@ -107,7 +111,10 @@ class UNetPP(keras.Model):
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras' own, and what `compile` takes besides."""
         config = super().get_compile_config()
-        return config and {**config, "encoder_learning_rate": self._encoder_learning_rate}
+        more: dict[str, Any] = {"encoder_learning_rate": self._encoder_learning_rate}
+        if self.dtype_policy.name == _HALF:
+            more["auto_scale_loss"] = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return config and {**config, **more}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as the saved model was; Keras leaves this to classes that have a `compile` of their own."""
