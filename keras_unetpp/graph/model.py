@@ -52,7 +52,8 @@ class UNetPP(keras.Model):
             if isinstance(layer, keras.layers.BatchNormalization):
                 steady(layer)
         if any(layer.dtype_policy.name == _HALF for layer in self.layers):
-            self.dtype_policy = _HALF  # that of the layers, wherever the model is opened: `compile` then scales losses
+            # That of the layers, wherever the model is opened: `compile` scales losses by it.
+            self.dtype_policy = keras.DTypePolicy(_HALF)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Forward pass; a side that is known and no multiple of 2^depth is an error naming the padded size."""

@@ -1,6 +1,10 @@
 """Images given to `fit` and its like: their type tells their unit, odd values are told, what cannot be is refused."""
 
+import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -280,3 +284,42 @@ def test_class_weight_of_no_class(weight):
 def test_validation_data_of_other_parts():
     with pytest.raises(InputError, match=r"^validation_data must be \(x, y\) or .* Received: 1 parts"):
         compiled().fit(X, Y, validation_data=(X,))
+
+
+def test_a_data_set_that_was_surveyed_is_not_judged():
+    given = Batches(ODD["0..1"])
+    given.surveyed = True
+    assert told(lambda: losses(compiled(), {"x": given}))[1] == []
+    given.x = LATE
+    with pytest.raises(InputError, match="NaN"):
+        losses(compiled(), {"x": given})
+
+
+QUIET = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_inputs as own
+bad = own.Y.copy()
+bad[5] *= 255
+model = own.compiled()
+model.compile("sgd", own.kup.losses.BCEDice())
+given = {"PyDataset": lambda: own.Batches(own.X, bad), "workers": lambda: own.Batches(own.X, bad, workers=2),
+         "generator": lambda: own.generated(own.X, bad), "tf.data": lambda: own.dataset(own.X, bad)}[sys.argv[2]]()
+print("starts", file=sys.stderr, flush=True)
+try:
+    model.fit(given, epochs=3, steps_per_epoch=4, verbose=0)
+except own.InputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["PyDataset", "workers", "generator", "tf.data"])
+def test_a_refused_batch_prints_no_traceback_of_tensorflow(kind):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    run = subprocess.run([sys.executable, "-c", QUIET, str(Path(__file__).parent), kind], env=environment,
+                         capture_output=True, text=True, check=False)  # fmt: skip
+    assert run.stdout.startswith("y must hold 0 and 1, or soft labels between"), run.stderr[-2000:]
+    printed = run.stderr.split("starts\n")[1]
+    assert "Traceback" not in printed
+    assert len(printed.splitlines()) < 8
