@@ -12,7 +12,7 @@ import numpy as np
 from keras_unetpp.errors import InputError
 from keras_unetpp.images import MAX_PIXELS, check_limit, read_samples
 from keras_unetpp.networks import Network, Segmenter, network, network_at
-from keras_unetpp.pixels import LIKE_NO_DATA, Ranges, unexpected, unit
+from keras_unetpp.pixels import Ranges, moments
 from keras_unetpp.progress import track
 from keras_unetpp.spec.plan import Level
 from keras_unetpp.windows import Axis, axis, check_tile, evened, windows
@@ -23,8 +23,6 @@ TILE = 1024
 OVERLAP = 128
 MAX_BATCH = 16
 OUTPUTS = ("probabilities", "mask")
-NEGLIGIBLE = 0.05
-"""Part of an image's variance that the constant added to it may be, unseen: contrast falls by half of it."""
 
 Heads = dict[str, np.ndarray]
 
@@ -121,7 +119,7 @@ class Predictor:
         """
         pixels = self.read(image)
         own = Ranges("Image to segment") if ranges is None else ranges
-        own.add(self._odd(pixels), name or (image if isinstance(image, (str, Path)) else ""))
+        own.add(self._network.intake.odd(pixels), name or (image if isinstance(image, (str, Path)) else ""))
         if ranges is None:
             own.tell()
         center, scale = self._scaling(pixels)
@@ -191,29 +189,18 @@ class Predictor:
                 check_tile(fixed or side, self.overlap or 0, self.divisor)
         return tuple(fixed or side for fixed, side in zip(self.sides, asked, strict=True))
 
-    def _odd(self, pixels: np.ndarray) -> str | None:
-        """What is odd about the values of an image for this network; see `pixels.unexpected`."""
-        own = self._network
-        found = unexpected(pixels, as_is=not own.scaled)
-        if found is None or own.epsilon is None or own.rounds or LIKE_NO_DATA in found:
-            return found
-        _, variance = _moments(pixels)
-        return found if own.epsilon > NEGLIGIBLE * variance else None
-
     def _scaling(self, pixels: np.ndarray) -> tuple[float, float]:
         """Centre and scale such that the network's input is (pixels - centre) * scale.
 
         That of `normalization="standardize"`, which must see the whole image, is computed here in float64, a slice at
         a time, for Keras' layer would hold several copies of a large image; one that works pixel by pixel stays in
-        the network. Unit and gain are nothing to it, so numbers finer than grey levels stay as they are: of few counts
-        in 16 bits, the constant in the variance would leave nothing if these became fractions of a grey level.
+        the network.
         """
-        own, factor = self._network, unit(pixels.dtype)
-        if own.epsilon is not None and not own.rounds:
-            factor = max(factor, 1.0)
-        if own.epsilon is None or own.standardizes:
+        own = self._network.intake
+        factor = own.factor(pixels.dtype)
+        if own.epsilon is None or self._network.standardizes:
             return 0.0, factor
-        mean, variance = _moments(pixels)
+        mean, variance = moments(pixels)
         return mean, factor / math.sqrt(factor**2 * variance + own.epsilon)
 
     def _axes(self, sides: tuple[int, ...]) -> tuple[Axis, ...]:
@@ -270,13 +257,6 @@ class Predictor:
             _check_finite(outputs)
             for index, (slices, weight) in enumerate(group):
                 yield slices, weight, {name: value[index] for name, value in outputs.items()}
-
-
-def _moments(pixels: np.ndarray) -> tuple[float, float]:
-    """Mean and variance over all of an image, in float64, without a copy of it."""
-    mean = sum(part.sum(dtype=np.float64) for part in pixels) / pixels.size
-    squares = (np.square(np.subtract(part, mean, dtype=np.float64)).sum() for part in pixels)
-    return float(mean), float(sum(squares)) / pixels.size
 
 
 def _check_finite(outputs: Heads) -> None:

@@ -122,9 +122,8 @@ def check_targets(y: Any, classes: int, *, rank: int = 2, ignore_index: int | No
             )
 
 
-def doubt(
-    y: Any, classes: int, *, rank: int = 2, exclusive: bool = True, ignore_index: int | None = None
-) -> str | None:
+def doubt(y: Any, classes: int, *, rank: int = 2, exclusive: bool = True, ignore_index: int | None = None,
+          weight: Any = None) -> str | None:  # fmt: skip
     """What is odd about targets that `check_targets` lets pass, as a sentence with the way out; None if nothing is.
 
     Args:
@@ -133,15 +132,17 @@ def doubt(
         rank: number of sides, 2 or 3.
         exclusive: whether a pixel is of one class only.
         ignore_index: the value of pixels to leave out.
+        weight: of images, (batch,), or pixels, if they have any.
     """
     y = np.asarray(y)
+    nothing = _nothing_to_learn(y, classes, rank, ignore_index, weight)
     if classes == 1:
         high = float(y.max()) if y.dtype.kind == "f" and y.size else 1.0
         if 0 < high < 0.01:
             return f"The largest value of y is {high:.6g}. If its masks of 0 and 1 were divided by 255, do not divide."
-        return None
+        return nothing
     if not exclusive or not _is_channels(y, classes, rank, "y", batch=True):
-        return None
+        return nothing
     wrong = total = 0
     for part in _blocks(y):
         sums = y[part].sum(-1, dtype=np.float32)
@@ -150,11 +151,50 @@ def doubt(
             odd &= (y[part] != ignore_index).all(-1)
         wrong, total = wrong + int(odd.sum()), total + odd.size
     if not wrong:
-        return None
+        return nothing
     return (
         f"y names no class, or more than one, for {wrong / total:.1%} of its pixels, though classes exclude each other:"
         " its channels should sum to 1. Give each pixel one class, or build the model with a sigmoid."
     )
+
+
+def _nothing_to_learn(y: np.ndarray, classes: int, rank: int, ignore_index: int | None, weight: Any) -> str | None:
+    """What to say of targets that are the same everywhere; None if they are not."""
+    channels = _is_channels(y, classes, rank, "y", batch=True)
+    labels = y if channels else y.reshape(*y.shape[: rank + 1], 1)
+    weights = None if weight is None else np.asarray(weight)
+    left_out, first = False, None
+    for part in _blocks(labels):
+        values = labels[part]
+        kept = np.ones(values.shape[:-1], bool) if ignore_index is None else (values != ignore_index).all(-1)
+        if weights is not None:
+            own = weights[part] > 0
+            kept &= own.reshape(own.shape[0], *(own.shape[1 : rank + 1] if own.size > own.shape[0] else (1,) * rank))
+        left_out = left_out or not kept.all()
+        counted = values[kept]
+        if not len(counted):
+            continue
+        first = counted[0] if first is None else first
+        if (counted != first).any():
+            return None
+    if first is None:
+        return f"No pixel of y counts, since {_left_out_by(ignore_index, weights)}. Nothing can be learnt."
+    name = ", ".join(f"{value:.6g}" for value in first)
+    if classes == 1:
+        name += {0.0: ", the background", 1.0: ", the foreground"}.get(float(first[0]), "")
+    way = "Pass masks that show all classes"
+    if ignore_index is not None and left_out and classes == 1:
+        kind, sign = ("back", "!=") if first[0] > 0 else ("fore", "==")
+        way = f"If {ignore_index} marks the {kind}ground, pass y {sign} {ignore_index} and no ignore_index"
+    return f"All pixels of y that count are {name}, so that is all that can be learnt. {way}."
+
+
+def _left_out_by(ignore_index: int | None, weights: Any) -> str:
+    reasons = {
+        f"those of {ignore_index} are left out by ignore_index": ignore_index is not None,
+        "those of weight 0 are left out": weights is not None,
+    }
+    return " and ".join(reason for reason, given in reasons.items() if given) or "y holds none"
 
 
 def check_weights(weight: Any) -> None:

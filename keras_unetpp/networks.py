@@ -13,12 +13,13 @@ import numpy as np
 
 from keras_unetpp.artefacts import Artefact
 from keras_unetpp.graph.backend import compiled
-from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
+from keras_unetpp.graph.heads import divisor, head_activation, heads, intake, select, standardization
 from keras_unetpp.graph.memory import bytes_per_pixel
 from keras_unetpp.graph.settings import Settings
 from keras_unetpp.graph.views import whole_views
+from keras_unetpp.pixels import Intake
 from keras_unetpp.saved_models import is_saved_model, load_model
-from keras_unetpp.spec.plan import NORMALIZATION, Level
+from keras_unetpp.spec.plan import Level
 
 Segmenter: TypeAlias = keras.Model | Artefact | str | os.PathLike[str]
 """A model, an exported file, or the path of one: of the file of a model or of a run's folder, too."""
@@ -39,10 +40,9 @@ class Network:
         exclusive: a pixel is of one class only.
         step: what sides are padded to, and tiles start at, multiples of, in pixels.
         pads: it pads and crops by itself, so that an image that is not cut into tiles stays as it is.
-        scaled: it takes pixel values 0..255; else it takes numbers as they are, of a range that it does not tell.
-        epsilon: pixels are normalised by an image's mean and variance, to which this is added; None: they are not.
-        standardizes: it does so itself, with whatever it is given, image or tile; else it wants that done.
-        rounds: it takes whole numbers 0..255 only.
+        intake: what it makes of the numbers that it is given.
+        standardizes: where pixels are normalised, it does so itself, with whatever it is given, image or tile; else it
+            wants that done.
         whole_views: what else in it sees the whole of what it is given; see `graph.views`.
         masks: it gives masks, whose probabilities are 0 and 1.
         bytes_per_pixel: memory that it takes to run, in bytes.
@@ -56,10 +56,8 @@ class Network:
     exclusive: bool
     step: int
     pads: bool
-    scaled: bool
-    epsilon: float | None
+    intake: Intake
     standardizes: bool
-    rounds: bool
     whole_views: tuple[str, ...]
     masks: bool
     bytes_per_pixel: float
@@ -162,10 +160,8 @@ def _of_model(model: keras.Model) -> Network:
         exclusive=exclusive,
         step=step,
         pads=False,
-        scaled=any(layer.name == NORMALIZATION for layer in model.layers),
-        epsilon=None if normalize is None else normalize.epsilon,
+        intake=intake(model),
         standardizes=False,
-        rounds=False,
         whole_views=whole_views(model),
         masks=False,
         bytes_per_pixel=bytes_per_pixel(model),
@@ -188,10 +184,12 @@ def _of_file(file: Artefact) -> Network:
         exclusive=own.exclusive,
         step=step,
         pads=True,
-        scaled=file.spec is None or file.spec.normalization != "none",
-        epsilon=own.epsilon if own.standardizes else None,
+        intake=Intake(
+            scaled=file.spec is None or file.spec.normalization != "none",
+            epsilon=own.epsilon if own.standardizes else None,
+            rounds=own.rounds,
+        ),
         standardizes=own.standardizes,
-        rounds=own.rounds,
         whole_views=told,
         masks=own.output == "mask",
         bytes_per_pixel=own.bytes_per_pixel,

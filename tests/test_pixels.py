@@ -31,6 +31,16 @@ def unknown(image, value, dtype="float32"):
     return image
 
 
+def hot(image, value, count=1):
+    """An image with some pixels that shine on their own account."""
+    image = image.copy()
+    image[5, 5 : 5 + count] = value
+    return image
+
+
+DIM = hot(np.minimum(DARK, 2), 200, count=3)
+"""Dark noise, and a few bright pixels."""
+
 ORDINARY = {
     "uint8": RGB,
     "uint8, dark": DARK,
@@ -55,6 +65,18 @@ ORDINARY = {
     "float32, black": ONES * 0,
     "float32, flat": ONES * 0 + 0.5,
     "empty": IMAGE[:0],
+    "uint8, noise and a few bright pixels": DIM,
+    "float32, noise and a few bright pixels": DIM.astype("float32"),
+    "float32, the same larger": np.repeat(np.repeat(DIM, 2, 0), 2, 1) * np.float32(1),
+    "float32, noise of 0 and 1 and a bright pixel, resampled": resampled(hot(np.minimum(DARK, 1), 255)),
+    "uint8, noise and a hot pixel": hot(np.minimum(DARK, 10), 255),
+    "uint16, dark, of 8 bits": DARK.astype("uint16") * 257,
+    "uint16, dark, of 8 bits shifted": DARK.astype("uint16") << 8,
+    "uint16, noise and a few bright pixels, of 8 bits": DIM.astype("uint16") * 257,
+    "float32, grey of dark RGB": (np.stack([DARK] * 3, -1) @ [0.299, 0.587, 0.114]).astype("float32"),
+    "float32, mean of three dark": np.stack([DARK, DARK // 2, DARK // 3], -1).mean(-1, dtype="float32"),
+    "float32, dark, of 12 bits": (DARK.astype("float32") * 16 + 7) * np.float32(255 / 4095),
+    "float32, dark, a little darker": DARK * np.float32(0.8),
 }
 
 
@@ -73,6 +95,11 @@ ODD = {
     "dark, as for ImageNet": (np.stack([DARK] * 3, -1) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
     "by its own deviation": (DARK - DARK.mean()) / DARK.std(),
     "by a percentile": np.where((Y == 5) & (X < 9), 6.5, ONES / ONES.max()),
+    "by its deviation, not centred": IMAGE / IMAGE.std(),
+    "by that of each channel": RGB / RGB.std((0, 1)),
+    "by that of all images": IMAGE / np.float32(43.7),
+    "dark, by that of all images": DARK / np.float32(9.3),
+    "by 100": IMAGE / 100,
     "floats of 0..65535": IMAGE.astype("float32") * 257,
     "floats of 0..4095": IMAGE.astype("float32") * 16,
     "int32 of 0..65535": IMAGE.astype("int32") * 257,
@@ -97,6 +124,24 @@ def test_values_of_another_range(name):
     low, high = float(pixels.min()), float(pixels.max())
     top = 65535 if pixels.dtype.name == "uint16" else 255
     assert unexpected(pixels) == f"{pixels.dtype} pixels of {low:.6g}..{high:.6g}, where 0..{top} is expected"
+
+
+@pytest.mark.parametrize(
+    ("pixels", "seen"),
+    [
+        (hot(ONES, 255), f"float32 pixels of {ONES.min():.6g}..{ONES.max():.6g} but for 1 of up to 255, where 0..255"),
+        (hot(np.stack([ONES] * 3, -1), 255), f"..{ONES.max():.6g} but for 3 of up to 255, where 0..255"),
+        (hot(ONES * 2 - 1, 200), f"float32 pixels of {ONES.min() * 2 - 1:.6g}.."),
+        (hot(IMAGE.astype("uint16") * 16, 65535), " but for 1 of up to 65535, where 0..65535"),
+        (
+            hot(IMAGE.astype("uint16"), 60000, 2),
+            f"uint16 pixels of {IMAGE.min()}..{IMAGE.max()} but for 2 of up to 60000",
+        ),
+        (hot(np.minimum(IMAGE.astype("uint16") * 100, 16383), 65535), "..16383 but for 1 of up to 65535"),
+    ],
+)
+def test_a_hot_pixel_hides_no_range(pixels, seen):
+    assert seen in unexpected(pixels)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.pixels import Intake
 from keras_unetpp.spec.plan import MEAN, NORMALIZATION, Level, head_name
 
 _NODE_LAYER = re.compile(r"x_(\d+)_\d+_")
@@ -67,6 +68,15 @@ def standardization(model: keras.Model) -> Any:
     return next((layer for layer in own if isinstance(layer, keras.layers.LayerNormalization)), None)
 
 
+def intake(model: keras.Model) -> Intake:
+    """What a model makes of the numbers that it is given."""
+    normalize = standardization(model)
+    return Intake(
+        scaled=any(layer.name == NORMALIZATION for layer in model.layers),
+        epsilon=None if normalize is None else normalize.epsilon,
+    )
+
+
 def head_activation(model: keras.Model) -> str:
-    """Name of the heads' activation: `sigmoid`, `softmax`, or `linear` for logits."""
-    return next(layer.activation.__name__ for layer in model.layers if _HEAD.fullmatch(layer.name))
+    """Name of the heads' activation: `sigmoid`, `softmax`, or `linear` for logits; "" if no layer is named as one."""
+    return next((layer.activation.__name__ for layer in model.layers if _HEAD.fullmatch(layer.name)), "")

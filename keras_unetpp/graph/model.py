@@ -12,8 +12,14 @@ from typing import Any
 import keras
 
 from keras_unetpp.errors import InputError, InputWarning
-from keras_unetpp.graph.batches import Feed, reading
+from keras_unetpp.graph.batches import Feed
+from keras_unetpp.graph.heads import divisor, head_activation, intake
+from keras_unetpp.graph.inputs import Inputs
+from keras_unetpp.graph.readings import contradiction, reading
+from keras_unetpp.graph.streams import Teller
 from keras_unetpp.spec.fields import Spec, check_sides
+
+_HALF = "mixed_float16"
 
 
 @keras.saving.register_keras_serializable(package="keras_unetpp")
@@ -25,10 +31,15 @@ class UNetPP(keras.Model):
     heads' order or a dict by name; Keras' other per-output dicts are accepted as they are. The total is the weighted
     sum over the heads, as in the papers.
 
-    `fit`, `evaluate`, `train_on_batch` and `test_on_batch` look at y, whatever gives it: labels that mean nothing to
-    the loss, such as masks of 0 and 255, are an `InputError` before a step is taken on them. `sample_weight` may weigh
-    pixels, (batch, *sides) or (batch, *sides, 1), for all heads alike, and `class_weight` is turned into such weights:
-    for one class {0: background, 1: foreground}, for several by id.
+    `fit`, `evaluate`, `predict` and their like for one batch look at images and y, whatever gives them: arrays,
+    tensors, `tf.data`, `PyDataset` or generator. As in `segment`, the type of pixels tells their unit: 0..65535 in
+    uint16 and False/True in bool become 0..255, all else is taken as it is; NaN is an `InputError`; and an
+    `InputWarning` tells values of another range, those of arrays before training starts, of all else after the first
+    batches. A plain call, `model(x)`, does none of this: it is the network itself, for numbers of 0..255.
+
+    Labels that mean nothing to the loss, such as masks of 0 and 255, are an `InputError` before a step is taken on
+    them. `sample_weight` may weigh pixels, (batch, *sides) or (batch, *sides, 1), for all heads alike, and
+    `class_weight` is turned into such weights: for one class {0: background, 1: foreground}, for several by id.
     """
 
     spec: Spec
@@ -40,6 +51,9 @@ class UNetPP(keras.Model):
         for layer in self.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 steady(layer)
+        if any(layer.dtype_policy.name == _HALF for layer in self.layers):
+            # That of the layers, wherever the model is opened: `compile` scales losses by it.
+            self.dtype_policy = keras.DTypePolicy(_HALF)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Forward pass; a side that is known and no multiple of 2^depth is an error naming the padded size."""
@@ -56,7 +70,18 @@ class UNetPP(keras.Model):
         Args:
             encoder_learning_rate: what the optimizer's learning rate is multiplied by for the weights of the backbone,
                 0..1; for any Keras optimizer.
+
+        Raises:
+            InputError: a loss, of this package or of Keras, takes logits where the heads give probabilities, or the
+                other way round; or it lets classes overlap that exclude each other, or the other way round.
         """
+        text = self._contradiction(loss)
+        if text:
+            raise InputError(text)
+        self._compile(optimizer, loss, loss_weights, metrics, weighted_metrics, encoder_learning_rate, **kwargs)
+
+    def _compile(self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
+                 weighted_metrics: Any = None, encoder_learning_rate: float = 1.0, **kwargs: Any) -> None:  # fmt: skip
         rate = encoder_learning_rate
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
             raise InputError(f"encoder_learning_rate must be a number from 0 to 1. Received: {rate!r}.")
@@ -67,6 +92,8 @@ class UNetPP(keras.Model):
             if loss and loss_weights is not None:
                 trained = [head for head in self._heads if head in loss]
                 loss_weights = _by_head("loss_weights", loss_weights, trained)
+        for one in (metrics, weighted_metrics):
+            _warn(self._contradiction(one), stacklevel=3)
         super().compile(
             optimizer=optimizer,
             loss=loss,
@@ -85,53 +112,81 @@ class UNetPP(keras.Model):
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras' own, and what `compile` takes besides."""
         config = super().get_compile_config()
-        return config and {**config, "encoder_learning_rate": self._encoder_learning_rate}
+        more: dict[str, Any] = {"encoder_learning_rate": self._encoder_learning_rate}
+        if self.dtype_policy.name == _HALF:
+            more["auto_scale_loss"] = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return config and {**config, **more}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as the saved model was; Keras leaves this to classes that have a `compile` of their own."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        own = keras.saving.deserialize_keras_object(config)
+        _warn(self._contradiction(own.get("loss")), stacklevel=2)  # a file of before must open
+        self._compile(**own)
         self.optimizer.build(self.trainable_variables)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Keras' `fit`; y is looked at, and `class_weight` made weights of pixels."""
+        """Keras' `fit`; images and y are looked at, and `class_weight` made weights of pixels."""
         call = inspect.signature(super().fit).bind(x, y, *args, **kwargs)
         given = call.arguments
-        feed = self._feed(given.pop("class_weight", None))
+        told: list[str] = []
+        feed = self._feed("Images to train on", told, class_weight=given.pop("class_weight", None))
         if feed.class_weight and given.get("validation_split") and given.get("validation_data") is None:
             given.update(_split(given))  # weights of classes are for training, not for validation
         given["x"], given["y"], given["sample_weight"] = feed(
             given["x"], given["y"], given.get("sample_weight"), doubts=True
         )
-        held_out, feed_held_out = given.get("validation_data"), self._feed()
+        held_out, feed_held_out = given.get("validation_data"), self._feed("Images to validate on", told)
         if isinstance(held_out, (tuple, list)):
-            x, y, weight = (*held_out, None, None)[:3]
+            if len(held_out) not in (2, 3):
+                raise InputError(
+                    f"validation_data must be (x, y) or (x, y, sample_weight). Received: {len(held_out)} parts."
+                )
+            x, y, weight = (*held_out, None)[:3]
             held_out = feed_held_out(x, y, weight)
         elif held_out is not None:
             held_out, _, _ = feed_held_out(held_out, None, None)
         given["validation_data"] = held_out
+        _let_tell(given, feed, feed_held_out)
         with feed.telling(), feed_held_out.telling():
             history = super().fit(*call.args, **call.kwargs)
         _tell_loss(history)
         return history
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Keras' `evaluate`; y is looked at."""
+        """Keras' `evaluate`; images and y are looked at."""
+        if kwargs.get("_use_cached_eval_dataset"):  # `fit` calls, and has looked
+            return super().evaluate(x, y, *args, **kwargs)
         call = inspect.signature(super().evaluate).bind(x, y, *args, **kwargs)
-        given, feed = call.arguments, self._feed()
+        given, feed = call.arguments, self._feed("Images to score")
         given["x"], given["y"], given["sample_weight"] = feed(x, y, given.get("sample_weight"))
+        _let_tell(given, feed)
         with feed.telling():
             return super().evaluate(*call.args, **call.kwargs)
 
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keras' `predict`; images are looked at. `segment` takes those of any size."""
+        call = inspect.signature(super().predict).bind(x, *args, **kwargs)
+        given, feed = call.arguments, self._feed("Images to predict", labels=False)
+        given["x"], _, _ = feed(x, None, None)
+        _let_tell(given, feed)
+        with feed.telling():
+            return super().predict(*call.args, **call.kwargs)
+
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None,
                        **kwargs: Any) -> Any:  # fmt: skip
-        """Keras' `train_on_batch`; y is looked at, and `class_weight` made weights of pixels."""
-        x, y, sample_weight = self._feed(class_weight)(x, y, sample_weight)
+        """Keras' `train_on_batch`; images and y are looked at, and `class_weight` made weights of pixels."""
+        x, y, sample_weight = self._feed("Images to train on", class_weight=class_weight)(x, y, sample_weight)
         return super().train_on_batch(x, y, sample_weight=sample_weight, **kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
-        """Keras' `test_on_batch`; y is looked at."""
-        x, y, sample_weight = self._feed()(x, y, sample_weight)
+        """Keras' `test_on_batch`; images and y are looked at."""
+        x, y, sample_weight = self._feed("Images to score")(x, y, sample_weight)
         return super().test_on_batch(x, y, sample_weight=sample_weight, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Keras' `predict_on_batch`; images are looked at."""
+        x, _, _ = self._feed("Images to predict", labels=False)(x, None, None)
+        return super().predict_on_batch(x)
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Any:  # fmt: skip
@@ -163,13 +218,32 @@ class UNetPP(keras.Model):
     def _heads(self) -> list[str]:
         return list(self.output) if isinstance(self.output, Mapping) else []
 
-    def _feed(self, class_weight: Mapping[int, float] | None = None) -> Feed:
-        """What looks at the targets of this model as it is compiled."""
-        loss = getattr(self, "loss", None)
+    def _feed(self, purpose: str, told: list[str] | None = None, labels: bool = True,
+              class_weight: Mapping[int, float] | None = None) -> Feed:  # fmt: skip
+        """What looks at the images of one call, and at the targets of this model as it is compiled."""
+        inputs = Inputs(tuple(self.inputs[0].shape), intake(self), divisor(self), purpose, [] if told is None else told)
+        return Feed(self._readings() if labels else None, inputs, class_weight)
+
+    def _readings(self) -> dict[str, Any]:
+        return {name: reading(output, loss) for name, output, loss in self._pairs(getattr(self, "loss", None))}
+
+    def _pairs(self, item: Any) -> list[tuple[str, Any, Any]]:
+        """Each head's name, "" of one alone, its output, and its part of what was given for all or by head."""
         if isinstance(self.output, Mapping):
-            losses = loss if isinstance(loss, Mapping) else dict.fromkeys(self.output, loss)
-            return Feed({name: reading(self.output[name], losses.get(name)) for name in self.output}, class_weight)
-        return Feed({} if isinstance(self.output, list) else {"": reading(self.output, loss)}, class_weight)
+            parts = item if isinstance(item, Mapping) else dict.fromkeys(self.output, item)
+            return [(name, output, parts.get(name)) for name, output in self.output.items()]
+        return [] if isinstance(self.output, list) else [("", self.output, item)]
+
+    def _contradiction(self, given: Any) -> str | None:
+        """What losses or metrics cannot make of the heads that they are for; None if all agree."""
+        activation = head_activation(self)
+        if isinstance(given, (list, tuple)) and len(given) == len(self._heads):
+            given = dict(zip(self._heads, given, strict=True))
+        for name, output, item in self._pairs(given):
+            for one in item if isinstance(item, (list, tuple)) else [item]:
+                if text := contradiction(name, activation, int(output.shape[-1]), one):
+                    return text
+        return None
 
     def _spread(self, item: Any, copy: Callable[[Any], Any] = lambda item: item) -> Any:
         """`item` for every head, unless there is only one or the caller has already told the heads apart."""
@@ -201,6 +275,23 @@ def _split(given: Mapping[str, Any]) -> dict[str, Any]:
     early, late = (keras.tree.map_structure(lambda part, cut=cut: part[cut], (x, y))
                    for cut in (slice(first), slice(first, None)))  # fmt: skip
     return {"x": early[0], "y": early[1], "validation_data": late, "validation_split": 0.0}
+
+
+def _let_tell(given: dict[str, Any], *feeds: Feed) -> None:
+    """Give Keras a callback that raises what is found in batches, where it must."""
+    if not any(feed.late for feed in feeds):
+        return
+    callbacks = given.get("callbacks")
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(Teller(*feeds))
+        return
+    several = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks is not None else []
+    given["callbacks"] = [Teller(*feeds), *several]
+
+
+def _warn(text: str | None, stacklevel: int) -> None:
+    if text:
+        warnings.warn(text, InputWarning, stacklevel + 1)
 
 
 def _tell_loss(history: Any) -> None:

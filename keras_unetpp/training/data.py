@@ -47,7 +47,8 @@ class Crops(keras.utils.PyDataset):
         crops_per_epoch: rounded up to whole batches; the number of samples if None.
         cache: keep decoded files in memory, read at once, so that a broken file shows before training starts.
         cache_bytes: bound of that memory; the rest is read when drawn.
-        look: is shown every sample that is read at once, from several threads; see `load`.
+        look: is shown every sample that is read at once, from several threads; see `load`. Then `surveyed` tells `fit`
+            not to judge the crops, which augmentation changes.
         kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
 
     Raises:
@@ -83,6 +84,7 @@ class Crops(keras.utils.PyDataset):
             if value is not None and value < least:
                 raise InputError(f"{name} must be at least {least}, got {value}")
         self.batch_size, self.augment, self.seed = batch_size, augment, seed
+        self.surveyed = look is not None
         self._read = partial(
             load, channels=channels, labels=labels, classes=classes, ignore_index=ignore_index, ndim=len(self.crop)
         )

@@ -179,7 +179,7 @@ def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
         class_weights=recipe.class_weights,
     )
     model.compile(optimizer, loss=loss, jit_compile=False, encoder_learning_rate=recipe.encoder_learning_rate)
-    optimizer.build(model.trainable_variables)
+    model.optimizer.build(model.trainable_variables)
 
 
 class _Epochs(keras.callbacks.Callback):

@@ -166,10 +166,10 @@ class Run:
         kept_rows, done = _kept(self.last)
         rows = read_log(self.log) if kept_rows is None else kept_rows
         if done is None:
-            done = _guess(int(model.optimizer.iterations), steps, int(rows[-1]["epoch"]) if rows else 0)
+            done = _guess(int(_iterations(model)), steps, int(rows[-1]["epoch"]) if rows else 0)
         if not set(range(1, done + 1)) <= {row["epoch"] for row in rows}:
             raise InputError(f"{self.log} lacks rows of the {done} epochs that are finished. {_WAY_OUT}")
-        model.optimizer.iterations.assign(done * steps)
+        _iterations(model).assign(done * steps)
         self.rows = [row for row in rows if row["epoch"] <= done]
         adopt(self.folder, [LAST, LOG], anew=True)
         return done
@@ -274,6 +274,11 @@ def _scores(row: Row) -> Row:
 def _variables(model: Any) -> list[keras.Variable]:
     """Those of a model and of its optimizer, if it has one."""
     return [*model.variables, *getattr(getattr(model, "optimizer", None), "variables", ())]
+
+
+def _iterations(model: Any) -> keras.Variable:
+    """What the learning rate goes by: the steps of the optimizer within the one that scales losses, if there is one."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer).iterations
 
 
 def _save(model: keras.Model, path: Path, more: Mapping[str, str], overwrite: bool) -> None:

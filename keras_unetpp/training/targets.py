@@ -139,7 +139,9 @@ def _fits(found: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
 def _check_shapes(y_true: Tensor, y_pred: Tensor) -> None:
     found, wanted = tuple(y_true.shape), tuple(y_pred.shape)
     if len(found) != len(wanted) or found[-1] not in (1, wanted[-1]) or not _fits(found[:-1], wanted[:-1]):
+        more = f" or (batch, *sides, {wanted[-1]})"
+        several = more if wanted[-1] == 1 else ", (batch, *sides, 1)" + more
         raise InputError(
-            f"y must be of shape (batch, *sides), (batch, *sides, 1) or (batch, *sides, {wanted[-1]}) with the sides "
-            f"of the prediction {wanted}; received {found}. Bring y to one of these."
+            f"y must be of shape (batch, *sides){several} with the sides of the prediction {wanted}; received {found}. "
+            "Bring y to one of these."
         )

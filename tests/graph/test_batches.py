@@ -13,6 +13,7 @@ X = RNG.integers(0, 256, (8, 8, 8, 1)).astype("float32")
 Y = (RNG.random((8, 8, 8, 1)) > 0.6).astype(np.uint8)
 LATE = Y.copy()
 LATE[5] *= 255  # in the second batch
+SPARSE = np.where(np.arange(8)[:, None, None, None] == 3, Y, 0)
 WEIGHTS = {0: 1, 1: 3}
 
 
@@ -85,7 +86,7 @@ def test_a_loss_that_wants_other_targets_gets_them():
     model = build((None, None, 1), width=2, depth=1, head_activation="linear")
     model.compile("sgd", "mean_absolute_error", run_eagerly=True)
     assert np.isfinite(model.fit(X, Y * 255, verbose=0).history["loss"]).all()
-    model.compile("sgd", "binary_crossentropy", run_eagerly=True)
+    model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=True), run_eagerly=True)
     with pytest.raises(InputError, match=r"^y must hold 0 and 1"):
         model.fit(X, Y * 255, verbose=0)
 
@@ -121,7 +122,10 @@ def test_weights_of_pixels_held_out():
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
-@pytest.mark.parametrize("y", [Y, Y > 0, Y[..., 0], Y * 0.9 + 0.05, Y.astype("float16"), Y * 0])
+@pytest.mark.parametrize(
+    "y",
+    [Y, Y > 0, Y[..., 0], Y * 0.9 + 0.05, Y.astype("float16"), np.where(np.arange(8)[:, None, None, None] == 3, Y, 0)],
+)
 def test_ordinary_targets_are_not_told_off(y, recwarn):
     assert np.isfinite(compiled().fit(X, y, verbose=0).history["loss"]).all()
     assert not [one for one in recwarn if one.category is InputWarning]
@@ -133,11 +137,37 @@ def test_what_is_odd_though_possible_is_told_once():
     assert len(seen) == 1
 
 
+NOTHING = {
+    "background": (Y * 0, {}, {}, "All pixels of y that count are 0, the background, so that is all that "),
+    "foreground": (Y * 0 + 1, {}, {}, "All pixels of y that count are 1, the foreground, so "),
+    "255 left out": (Y * 255, {"ignore_index": 255}, {}, "All pixels of y that count are 0, the background, so that is"
+                     " all that can be learnt. If 255 marks the foreground, pass y == 255 and no ignore_index."),
+    "all left out": (Y * 0 + 255, {"ignore_index": 255}, {}, "No pixel of y counts, since those of 255 are left "),
+    "weights of 0": (Y, {}, {"sample_weight": np.zeros(8)}, "No pixel of y counts, since those of weight 0 are "),
+    "weights": (Y, {}, {"sample_weight": np.where(Y > 0, 0, 1)}, "All pixels of y that count are 0, the background"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_targets_that_teach_nothing_are_told_once(name):
+    y, options, given, text = NOTHING[name]
+    with pytest.warns(InputWarning) as seen:
+        compiled(**options).fit(X, y, epochs=2, verbose=0, **given)
+    (found,) = (str(one.message) for one in seen if one.category is InputWarning)
+    assert found.startswith(text)
+
+
+@pytest.mark.parametrize("y", [Y[..., 0] * 0, Y[..., 0] * 0 + 2, np.eye(3)[Y[..., 0] * 0]])
+def test_so_are_those_of_one_class_of_several(y):
+    with pytest.warns(InputWarning, match=r"^All pixels of y that count are .*\. Pass masks that show all classes\."):
+        compiled(3).fit(X, y, verbose=0)
+
+
 def test_a_loss_that_is_not_finite_is_told():
     model = compiled()
-    model.compile(keras.optimizers.SGD(0.1), losses.BCEDice(), run_eagerly=True)
+    model.compile(keras.optimizers.SGD(np.inf), losses.BCEDice(), run_eagerly=True)
     with pytest.warns(InputWarning, match=r"^The loss is not finite, and the weights are most likely lost"):
-        model.fit(np.full_like(X, np.nan), Y, verbose=0)
+        model.fit(X, Y, batch_size=4, verbose=0)
 
 
 def test_a_generator_goes_on_where_it_was_left():
@@ -150,7 +180,7 @@ def test_a_generator_goes_on_where_it_was_left():
     ("options", "text"),
     [
         ({"class_weight": {0: 1, 2: 1}}, "class_weight must map ids 0..1 to finite weights of at least 0, 0 for "
-         "background and 1 for foreground. Received: {0: 1.0, 2: 1.0}."),
+         "background and 1 for foreground. Received: {0: 1, 2: 1}."),
         ({"class_weight": {1: -1}}, "class_weight must map ids 0..1"),
         ({"class_weight": WEIGHTS, "sample_weight": np.ones(8)}, "Pass class_weight or sample_weight, not both."),
         ({"sample_weight": -np.ones(8)}, "sample_weight must hold finite numbers of at least 0. Received: -1"),

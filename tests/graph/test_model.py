@@ -1,5 +1,7 @@
 """Deep supervision in Keras' own words: one y for all heads in compile, fit and evaluate; saved and loaded whole."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -269,3 +271,29 @@ def test_a_clone_works_and_saves_without_the_spec_that_keras_leaves_behind(tmp_p
     clone = keras.models.clone_model(model)
     clone.save(tmp_path / "clone.keras")
     assert keras.saving.load_model(tmp_path / "clone.keras").count_params() == model.count_params()
+
+
+@pytest.fixture
+def half():
+    """A model of mixed precision; all else stays as it is."""
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    model = small()
+    keras.mixed_precision.set_global_policy("float32")
+    return model
+
+
+@pytest.mark.parametrize(("options", "kind"), [({}, "LossScaleOptimizer"), ({"auto_scale_loss": False}, "Adam")])
+def test_the_optimizer_of_mixed_precision_is_kept(half, options, kind, tmp_path):
+    half.compile("adam", losses.BCEDice(), run_eagerly=True, **options)
+    half.fit(X, Y, verbose=0)
+    half.save(tmp_path / "half.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        again = keras.saving.load_model(tmp_path / "half.keras")
+    assert type(again.optimizer).__name__ == type(half.optimizer).__name__ == kind
+    for own, other in zip(half.optimizer.variables, again.optimizer.variables, strict=True):
+        assert np.array_equal(own.numpy(), other.numpy())
+    losses_of = [model.fit(X, Y, verbose=0).history["loss"] for model in (half, again)]
+    assert losses_of[0] == pytest.approx(losses_of[1], rel=1e-4)
+    again.compile("adam", losses.BCEDice())
+    assert type(again.optimizer) is keras.optimizers.LossScaleOptimizer

@@ -302,6 +302,11 @@ def test_trains_in_3d_with_mixed_precision():
             "y must be of shape (batch, *sides), (batch, *sides, 1) or (batch, *sides, 3) with the sides of the "
             "prediction (1, 4, 6, 3); received (1, 2, 3, 1). Bring y to one of these.",
         ),
+        (
+            lambda: losses.CrossEntropy()(np.zeros((1, 2, 3)), np.zeros((1, 4, 6, 1), "float32")),
+            "y must be of shape (batch, *sides) or (batch, *sides, 1) with the sides of the prediction (1, 4, 6, 1); "
+            "received (1, 2, 3, 1). Bring y to one of these.",
+        ),
     ],
 )
 def test_bad_arguments_are_told(act, text):

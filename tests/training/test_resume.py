@@ -175,3 +175,20 @@ def test_what_is_odd_is_told_before_training_and_shown(tmp_path, capsys):
         warnings.simplefilter("error", InputWarning)
         fit(tiny(), folder, tmp_path / "other", describe=False, **options)
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_of_mixed_precision_goes_on(tmp_path):
+    def half():
+        keras.mixed_precision.set_global_policy("mixed_float16")
+        model = tiny()
+        keras.mixed_precision.set_global_policy("float32")
+        return model
+
+    folder = data(tmp_path / "data", 5)
+    whole = fit(half(), folder, tmp_path / "whole", **OPTIONS)
+    fit(half(), folder, tmp_path / "parts", until=2, **OPTIONS)
+    model = half()
+    rows = fit(model, folder, tmp_path / "parts", **OPTIONS)
+    assert rows[-1]["loss"] == pytest.approx(whole[-1]["loss"], rel=1e-3)
+    assert type(model.optimizer) is keras.optimizers.LossScaleOptimizer
+    assert int(model.optimizer.inner_optimizer.iterations) == 8
