@@ -15,10 +15,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "keras_unetpp"
 ORDER = (
-    *("imports", "registration", "errors", "json_files", "requirements", "tables", "machine", "files", "downloads"),
+    *("imports", "former_names", "registration", "errors", "json_files", "requirements", "tables", "machine", "files"),
+    "downloads",
     *("spec", "labels", "recipe", "data_folder", "progress", "windows", "pixels", "masks", "images", "finite"),
     *("h5_files", "torch_pickle", "torch_files", "weights", "interop", "graph", "saved_models", "artefacts"),
-    *("networks", "inference", "training", "pruning", "export", "zoo", "folders", "search", "cli", "__main__"),
+    *("networks", "inference", "training", "pruning", "exporting", "zoo", "folders", "tuning", "cli", "__main__"),
     *("__init__",),
 )
 """The parts of the package from the bottom up; a part imports only those before it."""

@@ -7,7 +7,7 @@ import time
 import keras
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.search import Budget
+from keras_unetpp.tuning import Budget
 from keras_unetpp.spec import Spec
 
 AXES: dict[str, tuple] = {
