@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from keras_unetpp.inference import Predictor, segment
     from keras_unetpp.pruning import choose, levels, prune
     from keras_unetpp.recipe import Recipe
-    from keras_unetpp.tuning import search
-    from keras_unetpp.tuning.budget import Budget
-    from keras_unetpp.tuning.hypermodel import UNetPPHyperModel
-    from keras_unetpp.tuning.result import SearchResult
     from keras_unetpp.spec import Spec, cost
     from keras_unetpp.training import losses, metrics
     from keras_unetpp.training.convert import convert_data
@@ -35,6 +31,10 @@ if TYPE_CHECKING:
     from keras_unetpp.training.fit import fit
     from keras_unetpp.training.sharing import split_folder
     from keras_unetpp.training.summary import describe_data
+    from keras_unetpp.tuning import search
+    from keras_unetpp.tuning.budget import Budget
+    from keras_unetpp.tuning.hypermodel import UNetPPHyperModel
+    from keras_unetpp.tuning.result import SearchResult
     from keras_unetpp.zoo import load
 
 __version__ = "0.1.0"

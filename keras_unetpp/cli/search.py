@@ -49,8 +49,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(data: str, out: str, preset: str | None, **options: Any) -> None:
     """Search, and print the result."""
-    from keras_unetpp.tuning import Budget, search
     from keras_unetpp.spec import Spec
+    from keras_unetpp.tuning import Budget, search
 
     limits = {name: options.pop(name) for name in list(options) if name.startswith("budget_")}
     budget = Budget(**{name.removeprefix("budget_"): value for name, value in limits.items()})

@@ -6,10 +6,10 @@ from typing import Any
 
 from keras_unetpp.errors import InputError, brief, hint
 from keras_unetpp.json_files import LARGEST
-from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec, with_field_help
 from keras_unetpp.spec.levels import default_size
+from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
 MOST_SIDE = 2**20
 """Of the pixels at which costs are worked out."""

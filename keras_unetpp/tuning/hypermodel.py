@@ -5,9 +5,9 @@ from typing import Any
 from keras_unetpp.errors import InputError
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
+from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tuning.budget import LATENCY, Budget
 from keras_unetpp.tuning.space import Proposal, Space
-from keras_unetpp.spec.fields import Spec
 
 OBJECTIVE = "val_iou"
 """What a search maximises: the validation IoU of a network's best level."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from keras_unetpp.files import write_text
 from keras_unetpp.json_files import mapping, number, read_json
-from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.tuning.budget import Budget
 
 REPEAT = 7
 """Timed runs; their median counts."""

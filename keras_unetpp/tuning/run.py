@@ -23,6 +23,9 @@ from keras_unetpp.files import FolderLock, check_text, write_text
 from keras_unetpp.json_files import about, anything, each, fields, mapping, maybe, pair, read_json, text, whole
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.requirements import require
+from keras_unetpp.spec.fields import FIELDS, Spec
+from keras_unetpp.spec.limits import MOST_CHANNELS
+from keras_unetpp.spec.records import as_before, resumed
 from keras_unetpp.tuning.budget import LATENCY, Budget
 from keras_unetpp.tuning.display import Display
 from keras_unetpp.tuning.folder import (
@@ -44,9 +47,6 @@ from keras_unetpp.tuning.result import SearchResult, collect
 from keras_unetpp.tuning.space import Space, describe, offers
 from keras_unetpp.tuning.state import WAY_OUT, check_state, reading
 from keras_unetpp.tuning.workers import Chief, Role, role, serve, work
-from keras_unetpp.spec.fields import FIELDS, Spec
-from keras_unetpp.spec.limits import MOST_CHANNELS
-from keras_unetpp.spec.records import as_before, resumed
 
 _SHAPE = fields(
     {

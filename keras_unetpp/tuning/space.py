@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from keras_unetpp.errors import InputError, brief, hint
 from keras_unetpp.recipe import Recipe
+from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.tuning.budget import LATENCY, Budget
 from keras_unetpp.tuning.tree import Branch, Point, axis_of, branches, by_axis
 from keras_unetpp.tuning.widths import Narrowest, fitting, narrowest
-from keras_unetpp.spec.fields import FIELDS, Spec
 
 RECIPE = tuple(item.name for item in fields(Recipe))
 LISTS = (

@@ -26,10 +26,10 @@ from keras_unetpp.graph.build import build
 from keras_unetpp.json_files import fields, read_json, whole
 from keras_unetpp.pruning import levels
 from keras_unetpp.saved_models import load_model
-from keras_unetpp.tuning.outcome import OUTCOME, WEIGHTS, Outcome, Scored
-from keras_unetpp.tuning.space import Proposal
 from keras_unetpp.training.fit import fit
 from keras_unetpp.training.run import NAMES, Row, quality
+from keras_unetpp.tuning.outcome import OUTCOME, WEIGHTS, Outcome, Scored
+from keras_unetpp.tuning.space import Proposal
 
 ATTEMPTS_FILE, OWNER = "attempts.json", "owner"
 

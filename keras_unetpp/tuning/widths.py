@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.tuning.budget import LATENCY, Budget
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.tuning.budget import LATENCY, Budget
 
 WIDEST = 1024
 """No structure is offered more filters in row 0, however large the budget."""

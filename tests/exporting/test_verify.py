@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 
-import keras_unetpp as kup
 from keras_unetpp.artefacts import saved_model as runtime
 from keras_unetpp.artefacts.runtime import Opened
 from keras_unetpp.errors import InputError

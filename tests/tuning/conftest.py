@@ -1,11 +1,11 @@
 import pytest
 
+from keras_unetpp.spec import cost
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.hypermodel import UNetPPHyperModel
 from keras_unetpp.tuning.oracle import PROJECT, make_oracle
 from keras_unetpp.tuning.outcome import Outcome, Scored
 from keras_unetpp.tuning.space import Space
-from keras_unetpp.spec import cost
 
 
 class Fake:

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.spec import Spec, cost
+from keras_unetpp.tuning.budget import Budget
 
 
 def test_each_limit_is_the_figure_of_the_closed_form():

@@ -8,8 +8,8 @@ from pictures import disks
 
 import keras_unetpp as kup
 from keras_unetpp.errors import InputError
-from keras_unetpp.tuning.result import SearchResult
 from keras_unetpp.training.fit import fit
+from keras_unetpp.tuning.result import SearchResult
 
 OPTIONS = {"tuner": "grid", "depth": [1], "shares": 1, "epochs": 1, "crop": 16, "batch_size": 2, "repeat": 0,
            "crops_per_epoch": 2, "progress": False, "max_trials": 1}  # fmt: skip

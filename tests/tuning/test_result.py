@@ -7,10 +7,10 @@ from keras_unetpp import weights
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
 from keras_unetpp.recipe import Recipe
+from keras_unetpp.spec import Spec, cost
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.outcome import Outcome, Scored
 from keras_unetpp.tuning.result import SearchResult, collect
-from keras_unetpp.spec import Spec, cost
 
 HEADINGS = ("depth", "width", "parameters", "MACs", "weights", "latency", "IoU", "Dice")
 # IoU and milliseconds of each level of each trial

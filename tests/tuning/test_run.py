@@ -9,10 +9,10 @@ import keras_unetpp as kup
 from keras_unetpp import weights
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import write_text
+from keras_unetpp.training.run import Run
 from keras_unetpp.tuning import run as runs
 from keras_unetpp.tuning import trial as trials
 from keras_unetpp.tuning.outcome import Outcome, Scored
-from keras_unetpp.training.run import Run
 
 TINY = {"crop": 16, "batch_size": 4, "crops_per_epoch": 8, "epochs": 2, "learning_rate": 0.02, "progress": False}
 BUDGET = kup.Budget(params=3_000, size=48)

@@ -2,8 +2,8 @@ import pytest
 
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
-from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 from keras_unetpp.spec import Spec
+from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
 SPECS = (
     {"width": 48, "depth": 1, "block": "preact", "head": "preact"},
