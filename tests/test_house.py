@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "keras_unetpp"
 ORDER = (
     *("imports", "former_names", "registration", "errors", "json_files", "requirements", "tables", "machine", "files"),
-    "downloads",
+    *("compat", "downloads"),
     *("spec", "labels", "recipe", "data_folder", "progress", "windows", "pixels", "masks", "images", "finite"),
     *("h5_files", "torch_pickle", "torch_files", "weights", "interop", "graph", "saved_models", "artefacts"),
     *("networks", "inference", "training", "pruning", "exporting", "zoo", "folders", "tuning", "cli", "__main__"),

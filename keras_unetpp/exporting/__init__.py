@@ -24,7 +24,7 @@ _FOREIGN = (".h5", ".hdf5", ".json", ".keras", ".pb", ".pt", ".pth", ".safetenso
 def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | None = None, levels: Any = None,
            size: Any = None, input: str = "float32", output: str = "probabilities", verify: bool = True,
            tolerance: float | None = None, images: Iterable[Any] | None = None, overwrite: bool = False,
-           **options: Any) -> "Report":  # fmt: skip
+           server_config: bool = False, **options: Any) -> "Report":  # fmt: skip
     """Write a model as a file for another runtime, and prove there that it computes the same.
 
     The file is written beside `path`, run by its own runtime (TensorFlow without Keras, LiteRT, ONNX Runtime), compared
@@ -45,6 +45,8 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
             tolerance, the masks of these images are compared by `min_agreement`.
         overwrite: whether files may be replaced that this package did not write, or that were changed since; of a
             folder, only those that such a folder has. A folder that holds anything else is always left alone.
+        server_config: write `models.config` and `batching.config` too once a SavedModel is in place, for all models
+            beside it; see `serving.write_config`.
         options: of the format, see `write` in its module: `labels`, `opset`, `layout`, `quantize`, `calibration`, ..
 
     Returns:
@@ -54,28 +56,27 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
         InputError: naming what does not fit; a missing package with the extra to install; or where the file differs.
         OSError: `path` cannot be written, told before the work.
     """
-    from keras_unetpp.exporting import accuracy as gate
     from keras_unetpp.exporting import place, serving
     from keras_unetpp.exporting import signature as signatures
     from keras_unetpp.exporting import verify as proof
 
     path, format = Path(path), _format(Path(path), format)
-    if not isinstance(verify, bool):
-        raise InputError(f"verify must be True or False. Received: {verify!r}.")
+    for name, value in {"verify": verify, "server_config": server_config}.items():
+        signatures.check_flag(name, value)
     module = proof.module_of(format)
-    _check_options(module, format, options)
+    _check_options(module, format, {**options, **({"server_config": True} if server_config else {})})
     wanted = signatures.signature(model, levels=levels, size=size, input=input, output=output)
     folder = format == "saved_model"
-    if options.get("server_config"):
+    if server_config:
         serving.check_layout(path)
-    beside = serving.config_files(path.parent.parent) if options.get("server_config") else []
+    beside = serving.config_files(path.parent.parent) if server_config else []
     place.check_target(path, folder, overwrite, beside)
     with place.placing(path, folder, overwrite) as temporary:
         accuracy = module.write(model, temporary, wanted, **options) or ()
         report = proof.describe(temporary, format, wanted)
         if verify:
-            limit = _tolerance(module, options) if tolerance is None else tolerance
-            least = options.get("min_agreement", gate.MIN_AGREEMENT) if math.isinf(limit) else 0.0
+            limit = proof.tolerance_of(temporary, format) if tolerance is None else tolerance
+            least = options.get("min_agreement") if math.isinf(limit) else 0.0
             try:
                 report = proof.verify(temporary, format, model, wanted, images, limit, least)
             except InputError as error:
@@ -83,7 +84,7 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
         report = replace(report, path=str(path), accuracy=tuple(accuracy))
         where = temporary / place.REPORT if folder else place.report_of(path)
         write_text(where, report.to_json() + "\n", overwrite)
-    if beside:
+    if server_config:
         serving.write_config(path.parent.parent, overwrite=overwrite)
     return report
 
@@ -100,15 +101,10 @@ def _format(path: Path, format: str | None) -> str:
 
 
 def _check_options(module: ModuleType, format: str, options: Mapping[str, Any]) -> None:
-    """Raise `InputError` for an option that the format's `write` does not have."""
+    """Raise `InputError` for an option that the format has not: those of its `write`, and what `export` does after."""
     parameters = inspect.signature(module.write).parameters.values()
     known = [item.name for item in parameters if item.kind is item.KEYWORD_ONLY]
+    known += ["server_config"] if format == "saved_model" else []
     for name in options:
         if name not in known:
             raise InputError(f"{format} has no option {name!r}.{hint(name, known)} Options: {', '.join(known)}.")
-
-
-def _tolerance(module: ModuleType, options: Mapping[str, Any]) -> float:
-    """The format's own; where it goes by mode of quantisation, a mode without one allows any difference."""
-    own = module.TOLERANCE
-    return float(own.get(options.get("quantize"), "inf") if isinstance(own, Mapping) else own)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_unetpp.compat.tensorflow import tflite_schema
 from keras_unetpp.exporting.sensitive import ARITHMETIC, CONVOLUTION, OTHER, REDUCTION, ROOT, Step, ends, statistics
 
 _KINDS = {
@@ -16,8 +17,7 @@ _KINDS = {
 
 def read(data: bytes) -> Any:
     """The file as TFLite's own tree of objects."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
+    schema = tflite_schema()
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
 
 
@@ -32,8 +32,7 @@ def pack(model: Any) -> bytes:
 
 def attach(model: Any, name: bytes, data: bytes) -> None:
     """Put named data into the file."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
+    schema = tflite_schema()
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(data, np.uint8)
     entry.name, entry.buffer = name, len(model.buffers)
@@ -43,10 +42,14 @@ def attach(model: Any, name: bytes, data: bytes) -> None:
 
 def names(model: Any) -> list[str]:
     """The operator codes of a file as words, `CONV_2D`, .."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    words = {code: word for word, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+    words = {code: word for word, code in vars(tflite_schema().BuiltinOperator).items() if isinstance(code, int)}
     return [words[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
+
+
+def kinds(model: Any) -> set[str]:
+    """The types of the tensors of a file as words, `FLOAT32`, .."""
+    words = {code: word for word, code in vars(tflite_schema().TensorType).items() if isinstance(code, int)}
+    return {words[tensor.type] for graph in model.subgraphs for tensor in graph.tensors}
 
 
 def foreign(model: Any) -> list[str]:

@@ -105,6 +105,14 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
     return found
 
 
+def mode(path: str | os.PathLike[str]) -> str | None:
+    """The mode of quantisation that a file tells of: None or "int8"."""
+    import onnx
+
+    graph = onnx.load(os.fspath(path), load_external_data=False).graph
+    return "int8" if any(node.op_type == "DequantizeLinear" for node in graph.node) else None
+
+
 def _opened(data: bytes) -> Functions:
     return runtime.of_bytes(data).functions
 

@@ -1,6 +1,5 @@
 """A model's network rebuilt for files: float32, open sides, batch normalisation folded into convolutions."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -106,17 +105,17 @@ def _foldable(model: keras.Model) -> dict[str, Layer]:
             readers.setdefault(id(tensor), []).append(layer)
     # Weights that several calls share cannot take in what follows one of them. A layer's own list of calls is of no
     # use: it holds those of other models too.
-    calls = Counter(id(node.operation) for nodes in model._nodes_by_depth.values() for node in nodes)
+    calls = {layer["name"]: len(layer["inbound_nodes"]) for layer in model.get_config()["layers"]}
     pairs = {}
     for layer in model.layers:
-        if type(layer) not in _FACTORS or not _linear(layer) or calls[id(layer)] > 1:
+        if type(layer) not in _FACTORS or not _linear(layer) or calls[layer.name] > 1:
             continue
         first, *more = readers.get(id(layer.output), [None])
         if (
             isinstance(first, keras.layers.BatchNormalization)
             and not more
             and _by_channel(first)
-            and calls[id(first)] == 1
+            and calls[first.name] == 1
         ):
             pairs[layer.name] = pairs[first.name] = first
     return pairs

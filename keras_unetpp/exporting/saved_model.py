@@ -13,7 +13,7 @@ from keras_unetpp.artefacts.saved_model import LABELS_FILE, SIGNATURE_FILE, SPEC
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.exporting import serving
 from keras_unetpp.exporting.encoded import of_encoded
-from keras_unetpp.exporting.signature import ENCODABLE, check_labels, functions, to_mask
+from keras_unetpp.exporting.signature import ENCODABLE, check_flag, check_labels, functions, to_mask
 from keras_unetpp.spec.fields import Spec
 
 TOLERANCE = 1e-4
@@ -22,7 +22,7 @@ DEFAULT = "serving_default"
 
 
 def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature, *,
-          labels: Sequence[str] | None = None, warmup: bool = False, server_config: bool = False) -> None:  # fmt: skip
+          labels: Sequence[str] | None = None, warmup: bool = False) -> None:  # fmt: skip
     """Write a SavedModel that `tf.saved_model.load` and TensorFlow Serving open without Keras.
 
     Signatures: one for each level, `L1`.. and `mean`, from `image`, (batch, *sides, channels), to `probabilities`,
@@ -37,7 +37,6 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
         signature: what to offer.
         labels: names of the classes; written to `assets/labels.txt`, one a line, beside `assets/spec.json`.
         warmup: write a request for each signature that TensorFlow Serving runs before it takes others.
-        server_config: write `models.config` and `batching.config` too once it is in place, see `serving.write_config`.
 
     Raises:
         InputError: the labels do not fit the classes; warm-up requests need a package.
@@ -46,6 +45,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
     import tensorflow as tf
 
     names = check_labels(labels, signature.classes)
+    check_flag("warmup", warmup)
     if warmup:
         serving.check_warmup()
     concrete = _signatures(model, signature)

@@ -155,6 +155,12 @@ def to_mask(probabilities: Any, signature: Signature) -> Any:
     return tf.squeeze(mask, -1) if signature.classes == 1 else mask
 
 
+def check_flag(name: str, value: Any) -> None:
+    """Raise `InputError` for anything but True and False, such as the text "no"."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be True or False. Received: {value!r}.")
+
+
 def check_labels(labels: Any, classes: int) -> tuple[str, ...]:
     """Names of the classes as a tuple, empty if None.
 

@@ -1,5 +1,6 @@
 """TFLite, now LiteRT: one file for mobile apps, a function for each level on shared weights, fixed sides, batch 1."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,6 +13,7 @@ from keras_unetpp.artefacts import tflite as runtime
 from keras_unetpp.artefacts.runtime import Functions
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
+from keras_unetpp.exporting import flatbuffer
 from keras_unetpp.exporting.accuracy import MIN_AGREEMENT, Accuracy, Gate, check_min_agreement
 from keras_unetpp.exporting.samples import Calibration, calibrating, pairs
 from keras_unetpp.exporting.signature import check_labels, functions
@@ -85,6 +87,12 @@ def write(model: keras.Model, path: str | Path, signature: Signature, *, quantiz
     data = describe(data, model, told, labels=names, author=author, licence=licence)
     Path(path).write_bytes(data)
     return found
+
+
+def mode(path: str | os.PathLike[str]) -> str | None:
+    """The mode of quantisation that a file tells of: None, "float16", or "int8" for all of 8 bits."""
+    kinds = flatbuffer.kinds(flatbuffer.read(Path(path).read_bytes()))
+    return next((mode for mode, kind in (("int8", "INT8"), ("float16", "FLOAT16")) if kind in kinds), None)
 
 
 def _opened(data: bytes) -> Functions:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_unetpp.artefacts.signature import Signature
+from keras_unetpp.compat.tensorflow import converter_error, giving_bytes, only_calibrate, quantized
 from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import flatbuffer
 from keras_unetpp.exporting.signature import Functions
@@ -36,8 +37,6 @@ def convert(levels: Functions, signature: Signature, quantize: str | None, image
         InputError: naming operations that are not built in, and the layers that need them.
     """
     import tensorflow as tf
-    from tensorflow.lite.python import util
-    from tensorflow.lite.python.convert import ConverterError, mlir_quantize
 
     kind = "uint8" if quantize == "int8" else signature.input
 
@@ -57,15 +56,15 @@ def convert(levels: Functions, signature: Signature, quantize: str | None, image
             converter.target_spec.supported_types = [tf.float16]
         if images:
             converter.representative_dataset = samples
-            converter._experimental_calibrate_only = True  # the debugger of TensorFlow's own quantiser does so too
+            only_calibrate(converter)
         try:
             data = converter.convert()
-        except ConverterError as error:
+        except converter_error() as error:
             raise InputError(_unsupported(_OPERATION.findall(str(error)), str(error), layers)) from error
         if images:
-            data = mlir_quantize(flatbuffer.spare(data, spare_ends, spare_ends and quantize != "int8"))
+            data = quantized(flatbuffer.spare(data, spare_ends, spare_ends and quantize != "int8"))
     if quantize == "int8" and signature.output != "mask":
-        data = util.modify_model_io_type(data, tf.float32, tf.uint8)
+        data = giving_bytes(data)
     if foreign := flatbuffer.foreign(flatbuffer.read(data)):
         raise InputError(_unsupported(foreign, "", layers))
     return bytes(data)

@@ -17,7 +17,7 @@ import numpy as np
 from keras_unetpp.artefacts import open_file, size_of
 from keras_unetpp.artefacts.signature import Signature, probabilities_of
 from keras_unetpp.errors import InputError
-from keras_unetpp.exporting.accuracy import LET_PASS, Accuracy, disagreement, masks_of
+from keras_unetpp.exporting.accuracy import LET_PASS, MIN_AGREEMENT, Accuracy, disagreement, masks_of
 from keras_unetpp.exporting.rebuild import float32
 from keras_unetpp.exporting.samples import Calibration, batches
 from keras_unetpp.graph.heads import select
@@ -103,13 +103,23 @@ class Report:
 
 
 def module_of(format: str) -> ModuleType:
-    """The module of a format: `write` and `TOLERANCE`."""
+    """The module of a format: `write` and `TOLERANCE`; `mode`, of a file, where tolerances go by mode."""
     return importlib.import_module(f"keras_unetpp.exporting.{FORMATS[format]}")
+
+
+def tolerance_of(path: str | os.PathLike[str], format: str) -> float:
+    """The largest difference of probabilities that is allowed unless told otherwise, by the file's own mode.
+
+    A mode of 8 bits has none, which is `math.inf`: its masks are compared instead.
+    """
+    module = module_of(format)
+    own = module.TOLERANCE
+    return float(own.get(module.mode(path), math.inf) if isinstance(own, Mapping) else own)
 
 
 def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signature: Signature,
            images: Iterable[Any] | None = None, tolerance: float | None = None,
-           min_agreement: float = 0.0) -> Report:  # fmt: skip
+           min_agreement: float | None = None) -> Report:  # fmt: skip
     """Run a file in its own runtime and compare every level with the model, on random and on given images.
 
     The model runs in float32, through `segment`; mixed precision aside, nothing of what made the file takes part.
@@ -121,16 +131,18 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
         signature: what it was made for.
         images: more images, (height, width, channels) or paths, as `segment` takes them; where the sides of the file
             are fixed, they are cropped around the centre or padded by reflection.
-        tolerance: largest difference of probabilities allowed; default that of the format, `math.inf` for any.
-        min_agreement: mean IoU, 0..1, that the masks must have with the model's on the given images; 0: any.
+        tolerance: largest difference of probabilities allowed, `math.inf` for any. Default: see `tolerance_of`.
+        min_agreement: mean IoU, 0..1, that the masks must have with the model's on the given images; 0: any. Default:
+            `MIN_AGREEMENT` where any difference is allowed, else 0.
 
     Raises:
         InputError: a level is missing, has another shape, or differs by more than the tolerance, the text says where;
             or its masks are not the model's.
     """
     if tolerance is None:
-        own = module_of(format).TOLERANCE
-        tolerance = float(own[None] if isinstance(own, Mapping) else own)
+        tolerance = tolerance_of(path, format)
+    if min_agreement is None:
+        min_agreement = MIN_AGREEMENT if math.isinf(tolerance) else 0.0
     base = float32(model)
     levels = {name: Predictor(select(base, level), memory=_MEMORY)
               for name, level in zip(signature.names, signature.levels, strict=True)}  # fmt: skip

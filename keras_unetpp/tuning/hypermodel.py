@@ -57,11 +57,12 @@ class UNetPPHyperModel:
         machines is regrouped by kind, and a condition must not come before what it is about.
         """
         from keras_tuner.engine.hyperparameters import Choice
-        from keras_tuner.src.engine.conditions import Parent
 
         for branch in self.space.branches():
-            conditions = [Parent(name, list(values)) for name, values in branch.conditions]
-            hp.merge([Choice(branch.name, list(branch.values), conditions=conditions)], overwrite=False)
+            conditions = [{"class_name": "Parent", "config": {"name": name, "values": list(values)}}
+                          for name, values in branch.conditions]  # fmt: skip
+            config = {"name": branch.name, "values": list(branch.values), "conditions": conditions}
+            hp.merge([Choice.from_config(config)], overwrite=False)
 
     def proposal(self, hp: Any) -> Proposal:
         """The network and recipe that a tuner's values mean."""
@@ -83,7 +84,9 @@ class UNetPPHyperModel:
         prepare(model, recipe, self.steps)
         multiple = spec.classes > 1 and spec.output_activation == "sigmoid"
         score = IoU(from_logits=spec.output_activation == "linear", multi_label=multiple)
-        model.compile(model.optimizer, loss=model.loss, metrics=[score], jit_compile=False)
+        rate = recipe.encoder_learning_rate
+        options: Any = {"metrics": [score], "jit_compile": False, "encoder_learning_rate": rate}
+        model.compile(model.optimizer, loss=model.loss, **options)
         return model
 
     def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """KerasTuner's oracles, made to survive: kills at any moment, failed trials, workers that fall silent."""
 
-import functools
+import copy
 import json
 import time
 from collections.abc import Callable
 from typing import Any
 
+from keras_unetpp.compat.keras_tuner import OpenOracle, check_hooks
 from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import NUMBER, inside, write_text
 from keras_unetpp.requirements import require
@@ -15,10 +16,8 @@ TUNERS = ("random", "bayesian", "hyperband", "grid")
 PROJECT = "tuner"
 """Folder of KerasTuner's own files within that of the search."""
 
-_Base: Any = object
 
-
-class Durable(_Base):
+class Durable(OpenOracle):
     """What is added to an oracle of KerasTuner 1.4, which by itself
 
     - writes its files in place, so that a kill can leave half of one: here each is written beside and renamed;
@@ -28,10 +27,6 @@ class Durable(_Base):
     - ends a search after three failed trials: here they are only counted.
     """
 
-    trials: dict[str, Any]
-    _directory: str
-    _project_dir: str
-    _ordered_ids: Any
     silence: float = 0.0
     deadline: float | None = None
     on_begin: Callable[[Any], None] | None = None
@@ -74,8 +69,8 @@ class Durable(_Base):
         """Values for a new trial; those of a trial that was had already are drawn anew."""
         answer = super().populate_space(trial_id)
         values = answer.get("values")
-        if answer["status"] == "RUNNING" and "tuner/round" not in values and self._duplicate(values):
-            values = self._random_values()
+        if answer["status"] == "RUNNING" and "tuner/round" not in values and self.tried(values):
+            values = self.values_not_tried()
             answer = {"status": "STOPPED" if values is None else "RUNNING", "values": values}
         return answer
 
@@ -86,13 +81,13 @@ class Durable(_Base):
 
     def save(self) -> None:
         """Write the oracle's state, whole or not at all."""
-        write_text(inside(self._directory, f"{PROJECT}/oracle.json"), json.dumps(self.get_state()))
+        write_text(inside(self.folder, f"{PROJECT}/oracle.json"), json.dumps(self.get_state()))
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take over what was saved, and remember who ran which trial."""
         ids = (*self.trials, *state["start_order"], *state["end_order"], *state["retry_queue"])
         for name in (*ids, *state["ongoing_trials"].values()):
-            inside(self._project_dir, name, NUMBER)
+            inside(self.project_folder, name, NUMBER)
         super().set_state(state)
         self.held = dict(state["ongoing_trials"])
 
@@ -104,25 +99,14 @@ class Durable(_Base):
         unfinished = [name for name in self.start_order if self.trials[name].status in ("RUNNING", "INVALID")]
         self.end_order += [name for name in self.start_order if name not in (*unfinished, *self.end_order)]
         self.ongoing_trials = {one: self.trials[name] for one, name in self.held.items() if name in unfinished}
-        self._retry_queue = [name for name in reversed(unfinished) if name not in self.held.values()]
+        self.retry([name for name in reversed(unfinished) if name not in self.held.values()])
         self.heard = dict.fromkeys(self.ongoing_trials, time.monotonic()) if self.silence else {}
-        if hasattr(self, "_ordered_ids"):
-            self._rebuild_grid()
+        self.reorder_grid(list(self.start_order))
 
-    def _save_trial(self, trial: Any) -> None:
-        path = inside(self._directory, f"{PROJECT}/trial_{trial.trial_id}/trial.json", rf"{PROJECT}/trial_{NUMBER}/.*")
+    def write_trial(self, trial: Any) -> None:
+        """Write a trial down, whole or not at all."""
+        path = inside(self.folder, f"{PROJECT}/trial_{trial.trial_id}/trial.json", rf"{PROJECT}/trial_{NUMBER}/.*")
         write_text(path, json.dumps(trial.get_state()))
-
-    def _rebuild_grid(self) -> None:
-        def compare(one: str, other: str) -> int:
-            return self._compare(*(self.trials[name].hyperparameters.values for name in (one, other)))
-
-        before = None
-        self._ordered_ids = type(self._ordered_ids)()
-        for name in sorted(self.trials, key=functools.cmp_to_key(compare)):
-            self._ordered_ids.insert(name, before)
-            before = name
-        self._populate_next = list(self.start_order)
 
     def _adopt(self, tuner_id: str) -> None:
         for other in list(self.ongoing_trials):
@@ -145,24 +129,25 @@ class Durable(_Base):
 
 
 def make_oracle(tuner: Any, max_trials: int, epochs: int, seed: int) -> Any:
-    """An oracle by the name of its tuner, or the caller's own, made durable.
+    """An oracle by the name of its tuner, or a copy of the caller's own, made durable.
 
     Args:
         tuner: "random", "bayesian", "hyperband" or "grid"; or an instance of `keras_tuner.Oracle` that maximises
-            `val_iou`.
+            `val_iou`, which stays as it is.
         max_trials: trials in all; Hyperband has as many as its brackets need.
         epochs: of the longest training, for Hyperband.
         seed: the same seed draws the same trials.
 
     Raises:
-        InputError: KerasTuner, or what the tuner needs, is not installed; the tuner is unknown.
+        InputError: KerasTuner, or what the tuner needs, is not installed; the tuner is unknown, cannot be copied or has
+            trials already.
     """
     require("search", "keras_tuner")
     import keras_tuner
     from keras_tuner import oracles
 
     if isinstance(tuner, keras_tuner.Oracle):
-        oracle = tuner
+        oracle = _copy(tuner)
     elif tuner not in TUNERS:
         raise InputError(
             f"tuner must be one of {', '.join(TUNERS)}, or a keras_tuner.Oracle.{hint(tuner, TUNERS)} Received:"
@@ -180,8 +165,25 @@ def make_oracle(tuner: Any, max_trials: int, epochs: int, seed: int) -> Any:
             oracle = oracles.GridSearchOracle(max_trials=max_trials, **own)
         else:
             oracle = oracles.RandomSearchOracle(max_trials=max_trials, **own)
+    check_hooks(oracle)
     oracle.__class__ = type(f"Durable{type(oracle).__name__}", (Durable, type(oracle)), {})
     oracle.heard, oracle.told, oracle.held = {}, set(), {}
     oracle.max_consecutive_failed_trials = None
     oracle.verbose = 0
     return oracle
+
+
+def _copy(own: Any) -> Any:
+    """A copy of the caller's oracle, which serves any number of searches."""
+    if own.trials:
+        raise InputError(
+            f"The oracle of a search must have no trials yet. Received: a {type(own).__name__} with {len(own.trials)}."
+            " Make a new one, or resume the search that it belongs to with one that was made as it was."
+        )
+    try:
+        return copy.deepcopy(own)
+    except Exception as error:  # whatever an object in it raises
+        raise InputError(
+            f"A search works on a copy of an oracle, and this {type(own).__name__} cannot be copied"
+            f" ({type(error).__name__}: {' '.join(str(error).split())[:200]}). Give one that copy.deepcopy takes."
+        ) from error

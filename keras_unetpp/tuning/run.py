@@ -8,8 +8,8 @@ result/        the result, which stands by itself: result.json, pareto.txt, pare
 """
 
 import contextlib
+import dataclasses
 import json
-import os
 import sys
 import time
 import warnings
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_unetpp.compat.keras_tuner import without_prints
 from keras_unetpp.data_folder import data_folder
 from keras_unetpp.errors import InputError, shown_lines
 from keras_unetpp.files import FolderLock, check_text, write_text
@@ -73,7 +74,8 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
         data: a folder as `read_folder` takes it, a `DataFolder`, or samples; on every machine the same.
         out: the folder of the search.
         budget: what every network keeps; decided by closed form before anything is built, latency by measuring.
-        tuner: "random", "bayesian", "hyperband", "grid", or a `keras_tuner.Oracle` that maximises `val_iou`.
+        tuner: "random", "bayesian", "hyperband", "grid", or a `keras_tuner.Oracle` without trials that maximises
+            `val_iou`; the search works on a copy of it.
         max_trials: trials in all; a resumed search may be given more. Hyperband has as many as its brackets need.
         max_minutes: no trial begins later than this after the call; those under way are finished.
         spec: values of the fields of Spec that are not searched.
@@ -107,8 +109,8 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     oracle = make_oracle(tuner, max_trials, wanted.recipe.epochs, wanted.recipe.seed)
     lock = contextlib.nullcontext() if own.worker else FolderLock(root, "search")
-    with lock, open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
-        # KerasTuner prints what it sends, and its Gaussian process warns at each fit.
+    with lock, without_prints(), warnings.catch_warnings():
+        # KerasTuner's Gaussian process warns at each fit.
         warnings.filterwarnings("ignore", module=r"(sklearn|keras_tuner)\.")
         chief: Any = Chief(oracle, own) if own.worker else oracle
         space = _space(root, wanted, tuner, own.worker, seen, data_changed, overwrite)
@@ -158,7 +160,7 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
     path = root / SPACE
     if not worker:
         claim(root, overwrite)
-    settings = {**wanted.settings(), "tuner": tuner if isinstance(tuner, str) else type(tuner).__mro__[2].__name__}
+    settings = {**wanted.settings(), "tuner": tuner if isinstance(tuner, str) else type(tuner).__name__}
     if path.is_file():
         from keras_unetpp.training.record import check_same
 
@@ -189,9 +191,9 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
     if worker:
         raise InputError(f"There is no {path}. Chief and workers must share the folder of the search.")
     measure = Latency(wanted.budget, root / LATENCY_FILE, overwrite) if LATENCY in wanted.budget.limits() else None
-    wanted.offers.update(offers(wanted, measure))
-    write_text(path, json.dumps({**wanted.to_dict(), **settings, "data": seen}, indent=1) + "\n", overwrite)
-    return wanted
+    space = dataclasses.replace(wanted, offers=offers(wanted, measure))
+    write_text(path, json.dumps({**space.to_dict(), **settings, "data": seen}, indent=1) + "\n", overwrite)
+    return space
 
 
 def _describe(data: Any, space: Space, progress: bool) -> None:
@@ -216,8 +218,8 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 def _load(oracle: Any, root: Path, hypermodel: Any, own: Role, worker_timeout: float) -> None:
     """Give the oracle its folder and space, or bring it to where the search in the folder was."""
     oracle.silence = worker_timeout if own.chief else 0.0
-    oracle._set_project_dir(str(root), PROJECT)
-    if Path(oracle._get_oracle_fname()).is_file():
+    oracle.set_folder(str(root), PROJECT)
+    if Path(oracle.state_file).is_file():
         check_state(root / PROJECT)
         with reading(root / PROJECT):
             oracle.reload()

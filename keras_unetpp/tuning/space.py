@@ -138,7 +138,7 @@ class Space:
 
     def settings(self) -> dict[str, Any]:
         """What the space was made from, as plain JSON values; equal settings make equal spaces."""
-        return {"spec": self.spec, "recipe": self.recipe.to_dict(), "budget": self.budget.to_dict(),
+        return {"spec": dict(self.spec), "recipe": self.recipe.to_dict(), "budget": self.budget.to_dict(),
                 "axes": {name: list(values) for name, values in self.axes.items()}, "shares": self.shares}  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

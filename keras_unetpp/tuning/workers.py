@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from keras_unetpp.compat.keras_tuner import answer, ask_for, client
 from keras_unetpp.errors import InputError
 from keras_unetpp.tuning.hypermodel import OBJECTIVE
 from keras_unetpp.tuning.outcome import Outcome
@@ -61,11 +62,9 @@ def serve(oracle: Any, address: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     import grpc
-    from keras_tuner.src import protos
-    from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
     server = grpc.server(ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
-    protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
+    answer(server, oracle)
     try:
         bound = server.add_insecure_port(address)
     except RuntimeError:
@@ -93,12 +92,9 @@ class Chief:
 
     def __init__(self, oracle: Any, role: Role) -> None:
         import grpc
-        from keras_tuner.src.distribute import oracle_client
 
-        # KerasTuner's own 60 minutes would keep a worker whose chief has gone for good.
-        oracle_client.TIMEOUT = PATIENCE
         self.address, self.error = role.address, grpc.RpcError
-        self.client = oracle_client.OracleClient(oracle)
+        self.client = client(oracle, PATIENCE)
         self._call(self.client.get_space)
 
     def create_trial(self, tuner_id: str) -> Any:
@@ -115,11 +111,8 @@ class Chief:
 
     def beat(self, trial_id: str) -> None:
         """Give a sign of life; without a chief there is none to give it to."""
-        from keras_tuner.src import protos
-
-        request = protos.get_service().GetTrialRequest(trial_id=trial_id)
         try:
-            self.client.stub.GetTrial(request, timeout=5)
+            ask_for(self.client, trial_id, timeout=5)
         except self.error:
             return
 

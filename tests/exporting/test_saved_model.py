@@ -190,6 +190,9 @@ def test_server_configuration_by_a_flag(model, tmp_path):
     export(model, tmp_path / "cells" / "2", levels=1, verify=False, server_config=True)
     assert 'name: "cells" base_path: "/models/cells"' in (tmp_path / "models.config").read_text()
     assert (tmp_path / "batching.config").is_file()
+    export(model, tmp_path / "cells" / "3", levels=1, verify=False, server_config=False)
+    export(model, tmp_path / "others" / "1", levels=1, verify=False, server_config=False)
+    assert "others" not in (tmp_path / "models.config").read_text()
     with pytest.raises(InputError, match=r"finds models as NAME/VERSION, such as nuclei/1\. Received: .*/cells\."):
         export(model, tmp_path / "cells", server_config=True)
 

@@ -157,6 +157,9 @@ def test_targets_that_cannot_be_written_are_told_before_the_work(model, in_keras
         ("a", {"opset": 17}, r"saved_model has no option 'opset'\. Options: labels, warmup, server_config\."),
         ("a.onnx", {"label": ["a"]}, r"onnx has no option 'label'\. Did you mean 'labels'\? Options: opset, layout"),
         ("a", {"verify": "no"}, r"verify must be True or False\. Received: 'no'\."),
+        ("a/1", {"server_config": "no"}, r"server_config must be True or False\. Received: 'no'\."),
+        ("a", {"warmup": "no"}, r"warmup must be True or False\. Received: 'no'\."),
+        ("a.onnx", {"server_config": True}, r"onnx has no option 'server_config'\."),
         ("a", {"levels": 5}, r"heads for level 1, 2 or 'mean'\. Received: 5\."),
     ],
 )
@@ -183,3 +186,40 @@ def test_a_report_prints_as_a_table_and_reads_as_json():
         "not verified",
     ]
     assert json.loads(scored.to_json())["accuracy"][0]["model_iou"] == 0.81
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "tolerance"),
+    [
+        ("m.tflite", {}, 1e-4),
+        ("m.tflite", {"quantize": "float16"}, 1e-2),
+        ("m.tflite", {"quantize": "dynamic"}, None),
+        ("m.tflite", {"quantize": "int8_float_io"}, None),
+        ("m.tflite", {"quantize": "int8"}, None),
+        ("m.onnx", {}, 1e-4),
+        ("m.onnx", {"quantize": "int8"}, None),
+        ("1", {}, 1e-4),
+    ],
+)
+def test_export_and_verify_go_by_the_same_tolerance(name, options, tolerance, tmp_path):
+    if name == "m.onnx":
+        pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: pip install 'keras-unetpp[onnx]'")
+    keras.utils.set_random_seed(1)
+    model = build((16, 16, 3), width=8, depth=1, deep_supervision=False)
+    images = [np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8) for seed in range(4)]
+    if str(options.get("quantize")).startswith("int8"):
+        options = {**options, "calibration": images, "min_agreement": 0}
+    made = export(model, tmp_path / name, size=16, **options)
+    wanted = signature(model, size=16)
+    again = verify(tmp_path / name, made.format, model, wanted, min_agreement=options.get("min_agreement"))
+    assert made.tolerance == again.tolerance == tolerance
+    assert [row.difference for row in made.rows] == [row.difference for row in again.rows]
+
+
+def test_masks_are_compared_where_there_is_no_tolerance(in_keras, tmp_path):
+    model = build((None, None, 1), width=4, depth=1)
+    wanted = in_keras(model, lambda name, values: 1 - values)
+    images = [np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)]
+    with pytest.raises(InputError, match="mask"):
+        verify(tmp_path, "saved_model", model, wanted, images, tolerance=math.inf)
+    assert verify(tmp_path, "saved_model", model, wanted, images, tolerance=math.inf, min_agreement=0).rows

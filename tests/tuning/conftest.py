@@ -18,7 +18,7 @@ class Fake:
         self.hypermodel = UNetPPHyperModel(self.space)
         self.oracle = make_oracle(tuner, max_trials, 4, seed, **options)
         self.oracle.silence = silence
-        self.oracle._set_project_dir(str(folder), PROJECT)
+        self.oracle.set_folder(str(folder), PROJECT)
         self.ran = []
         if (folder / PROJECT / "oracle.json").exists():
             self.oracle.reload()

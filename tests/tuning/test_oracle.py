@@ -1,5 +1,6 @@
 import itertools
 import json
+import threading
 
 import pytest
 
@@ -145,13 +146,40 @@ def test_no_trial_begins_after_the_deadline(fake, tmp_path):
     assert one.oracle.create_trial("b").status == "STOPPED"
 
 
-def test_the_callers_own_oracle_is_made_durable():
+@pytest.fixture
+def own():
+    """An oracle of the caller's."""
     import keras_tuner
 
-    own = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective("val_iou", "max"), max_trials=3, seed=5)
-    assert oracles.make_oracle(own, 1, 1, 0) is own
-    assert isinstance(own, oracles.Durable)
-    assert own.max_trials == 3
+    return keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective("val_iou", "max"), max_trials=3, seed=5)
+
+
+def test_the_callers_own_oracle_stays_as_it_is_and_serves_again(fake, own, tmp_path):
+    kind, before = type(own), own.get_state()
+    searches = [fake(tmp_path / name, own) for name in "ab"]
+    for one in searches:
+        assert isinstance(one.oracle, oracles.Durable)
+        assert isinstance(one.oracle, kind)
+        assert one.oracle.max_trials == 3
+        work(one.oracle, "tuner0", one.run)
+    assert searches[0].drawn() == searches[1].drawn()
+    assert len(searches[0].drawn()) == 3
+    assert type(own) is kind
+    assert own.get_state() == before
+    assert own.trials == {}
+    assert (own.verbose, own.max_consecutive_failed_trials) == (1, 3)
+    again = fake(tmp_path / "a", own)
+    assert again.drawn() == searches[0].drawn()
+
+
+def test_an_oracle_that_cannot_serve_is_told(fake, own, tmp_path):
+    one = fake(tmp_path, own)
+    work(one.oracle, "tuner0", one.run)
+    with pytest.raises(InputError, match=r"must have no trials yet\. Received: a DurableRandomSearchOracle with 3\."):
+        oracles.make_oracle(one.oracle, 1, 1, 0)
+    own.lock = threading.Lock()
+    with pytest.raises(InputError, match=r"RandomSearchOracle cannot be copied \(TypeError: .*lock.*copy\.deepcopy"):
+        oracles.make_oracle(own, 1, 1, 0)
 
 
 def test_an_unknown_tuner_and_a_missing_package_are_told(monkeypatch):

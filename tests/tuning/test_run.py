@@ -271,3 +271,49 @@ def test_a_search_that_an_earlier_version_began_goes_on_with_its_constant(disk_f
         (tmp_path / "other" / "space.json").read_text().replace('"standardize_epsilon": 1e-05,', "")
     )
     kup.search(disk_folder, tmp_path / "other", BUDGET, max_trials=2, **searched)
+
+
+def test_one_oracle_serves_two_searches_and_what_it_prints_is_seen(disk_folder, tmp_path, untrained, capsys):
+    import keras_tuner
+
+    class Told(keras_tuner.oracles.GridSearchOracle):
+        def populate_space(self, trial_id):
+            print("drawing", trial_id)
+            return super().populate_space(trial_id)
+
+    own = Told(keras_tuner.Objective("val_iou", "max"), max_trials=2)
+    settings = {**ONE, "tuner": own, "repeat": 0, "epochs": 1}
+    results = [kup.search(disk_folder, tmp_path / name, BUDGET, **settings) for name in "aba"]
+    assert [len(result.outcomes) for result in results] == [2, 2, 2]
+    assert type(own) is Told
+    assert own.trials == {}
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if line.startswith("drawing")] == ["drawing 0", "drawing 1"] * 2
+    assert len(told) == 4
+
+
+def test_what_a_trial_prints_is_seen(disk_folder, tmp_path, monkeypatch, capsys):
+    def run_trial(*arguments, **options):
+        print("a callback speaks")
+        raise MemoryError
+
+    monkeypatch.setattr(trials, "run_trial", run_trial)
+    kup.search(disk_folder, tmp_path, BUDGET, **{**ONE, "depth": 1})
+    assert capsys.readouterr().out == "a callback speaks\n"
+
+
+def test_a_space_is_never_changed(disk_folder, tmp_path, untrained, monkeypatch):
+    decided, real = [], runs.offers
+
+    def offers(space, measure):
+        decided.append((space, space.to_dict()))
+        return real(space, measure)
+
+    monkeypatch.setattr(runs, "offers", offers)
+    kup.search(disk_folder, tmp_path, BUDGET, **{**ONE, "repeat": 0, "epochs": 1})
+    ((space, before),) = decided
+    assert space.to_dict() == before
+    assert before["offers"] == []
+    assert json.loads((tmp_path / "space.json").read_text())["offers"]
+    space.settings()["spec"]["classes"] = 7
+    assert space.to_dict() == before
