@@ -1,5 +1,6 @@
 """Names that TensorFlow does not promise: its TFLite converter behind the front door."""
 
+from importlib import import_module
 from typing import Any
 
 from keras_unetpp.compat.names import PrivateName
@@ -21,9 +22,15 @@ ERROR = PrivateName(
     "tensorflow", f"{_CONVERT}:ConverterError", "tells that TFLite's operations cannot compute a network", SEEN
 )
 SCHEMA = PrivateName(
-    "tensorflow", "tensorflow.lite.python:schema_py_generated", "reads and writes the tree of a TFLite file", SEEN
+    "tensorflow",
+    "tensorflow.lite.python.schema_py_generated:ModelT",
+    "reads and writes the tree of a TFLite file",
+    SEEN,
 )
-NAMES = (CALIBRATE_ONLY, QUANTIZE, IO_TYPE, ERROR, SCHEMA)
+SAVED_MODEL = PrivateName(
+    "tensorflow", "tensorflow.core.protobuf.saved_model_pb2:SavedModel", "reads a SavedModel without loading it", SEEN
+)
+NAMES = (CALIBRATE_ONLY, QUANTIZE, IO_TYPE, ERROR, SCHEMA, SAVED_MODEL)
 
 
 def only_calibrate(converter: Any) -> None:
@@ -51,9 +58,9 @@ def converter_error() -> type[Exception]:
 
 def tflite_schema() -> Any:
     """The module of TFLite's tree of objects, `ModelT` and the others."""
-    from importlib import import_module
+    return import_module(SCHEMA.get().__module__)
 
-    try:
-        return import_module(SCHEMA.path.replace(":", "."))
-    except ImportError as error:
-        raise SCHEMA.gone() from error
+
+def saved_model() -> Any:
+    """An empty message of what `saved_model.pb` holds."""
+    return SAVED_MODEL.get()()
