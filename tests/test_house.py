@@ -201,3 +201,11 @@ def test_that_removals_are_found():
     assert removals(ast.parse("a.replace('x', 'y'); replace(spec, a=1); spec.replace(depth=2); rows.remove(a)")) == []
     writing = next(path for path in FILES if name_of(path) == "files.writing")
     assert set(removals(tree_of(writing))) >= {"replace", "rename", "rmtree", "unlink"}
+
+
+@pytest.mark.parametrize("kind", [DeprecationWarning, PendingDeprecationWarning])
+def test_what_the_package_calls_must_not_be_deprecated(kind):
+    code = f"import warnings; warnings.warn('on its way out', {kind.__name__})"
+    with pytest.raises(kind, match="on its way out"):
+        exec(code, {"__name__": f"{PACKAGE}.graph.build"})
+    exec(code, {"__name__": "keras.src.layers"})

@@ -24,7 +24,7 @@ ERROR = PrivateName(
 SCHEMA = PrivateName(
     "tensorflow",
     "tensorflow.lite.python.schema_py_generated:ModelT",
-    "reads and writes the tree of a TFLite file",
+    "reads and writes a TFLite file's tree",
     SEEN,
 )
 SAVED_MODEL = PrivateName(
