@@ -18,6 +18,7 @@ ORDER = (
     *("imports", "former_names", "registration", "errors", "json_files", "requirements", "tables", "machine", "files"),
     *("compat", "downloads"),
     *("spec", "labels", "recipe", "data_folder", "progress", "windows", "pixels", "masks", "images", "finite"),
+    "h5_worker",
     *("h5_files", "torch_pickle", "torch_files", "weights", "interop", "graph", "saved_models", "artefacts"),
     *("networks", "inference", "training", "pruning", "exporting", "zoo", "folders", "tuning", "cli", "__main__"),
     *("__init__",),

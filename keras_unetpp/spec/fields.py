@@ -252,7 +252,7 @@ def _refuse_choice(name: str, value: Any) -> None:
 
 def _count(depth: int, encoder: str | None, stem: bool) -> int:
     """How many `filters` there are: depth + 1, but for the lowest row if that is a tap."""
-    own = encoder is None or (stem and backbone(encoder).taps[0].row > depth)
+    own = encoder is None or bool(stem and backbone(encoder).taps[0].row > depth)  # any stem, which is checked later
     return depth + own
 
 
