@@ -92,6 +92,12 @@ def test_imports_run_one_way(path):
     assert upward == []
 
 
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_imports_name_modules_where_they_are(path):
+    own = [name for name in imports(tree_of(path)) if name.split(".")[0] == PACKAGE]
+    assert [name for name in own if module_named(name) is None and name != f"{PACKAGE}.__version__"] == []
+
+
 def test_no_module_imports_itself_in_a_circle():
     edges = {name_of(path): within(path) for path in FILES if name_of(path) != "__init__"}
     while edges:
