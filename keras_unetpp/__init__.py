@@ -6,6 +6,7 @@ Everything here is imported on first use, so that `import keras_unetpp.spec` nee
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from keras_unetpp.former_names import keep_former_names
 from keras_unetpp.registration import register
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from keras_unetpp.artefacts import Artefact
     from keras_unetpp.data_folder import DataFolder
     from keras_unetpp.errors import InputError
-    from keras_unetpp.export import export
+    from keras_unetpp.exporting import export
     from keras_unetpp.folders import predict_folder
     from keras_unetpp.graph.backbones import backbones, register_backbone
     from keras_unetpp.graph.build import build
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from keras_unetpp.inference import Predictor, segment
     from keras_unetpp.pruning import choose, levels, prune
     from keras_unetpp.recipe import Recipe
-    from keras_unetpp.search import search
-    from keras_unetpp.search.budget import Budget
-    from keras_unetpp.search.hypermodel import UNetPPHyperModel
-    from keras_unetpp.search.result import SearchResult
     from keras_unetpp.spec import Spec, cost
     from keras_unetpp.training import losses, metrics
     from keras_unetpp.training.convert import convert_data
@@ -34,6 +31,10 @@ if TYPE_CHECKING:
     from keras_unetpp.training.fit import fit
     from keras_unetpp.training.sharing import split_folder
     from keras_unetpp.training.summary import describe_data
+    from keras_unetpp.tuning import search
+    from keras_unetpp.tuning.budget import Budget
+    from keras_unetpp.tuning.hypermodel import UNetPPHyperModel
+    from keras_unetpp.tuning.result import SearchResult
     from keras_unetpp.zoo import load
 
 __version__ = "0.1.0"
@@ -41,22 +42,23 @@ __version__ = "0.1.0"
 _HOME = {
     "Artefact": "artefacts",
     "GradualUnfreezing": "training.finetune",
-    "Budget": "search.budget",
+    "Budget": "tuning.budget",
     "DataFolder": "data_folder",
     "InputError": "errors",
     "Predictor": "inference",
     "Recipe": "recipe",
-    "SearchResult": "search.result",
+    "SearchResult": "tuning.result",
     "Spec": "spec",
     "UNetPP": "graph.model",
     "backbones": "graph.backbones",
-    "UNetPPHyperModel": "search.hypermodel",
+    "UNetPPHyperModel": "tuning.hypermodel",
     "build": "graph.build",
     "choose": "pruning",
     "convert_data": "training.convert",
     "cost": "spec",
     "describe_data": "training.summary",
     "evaluate": "training.evaluate",
+    "export": "exporting",
     "fit": "training.fit",
     "freeze_encoder": "training.finetune",
     "levels": "pruning",
@@ -65,16 +67,15 @@ _HOME = {
     "prune": "pruning",
     "read_folder": "training.data",
     "register_backbone": "graph.backbones",
+    "search": "tuning",
     "segment": "inference",
     "split_folder": "training.sharing",
     "unfreeze_encoder": "training.finetune",
 }
 _MODULES = {
-    "export": "export",
     "interop": "interop",
     "losses": "training.losses",
     "metrics": "training.metrics",
-    "search": "search",
     "zoo": "zoo",
 }
 
@@ -98,4 +99,5 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+keep_former_names()
 register()

@@ -15,11 +15,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "keras_unetpp"
 ORDER = (
-    *("imports", "registration", "errors", "json_files", "requirements", "tables", "machine", "files", "downloads"),
+    *("imports", "former_names", "registration", "errors", "json_files", "requirements", "tables", "machine", "files"),
+    *("compat", "downloads"),
     *("spec", "labels", "recipe", "data_folder", "progress", "windows", "pixels", "masks", "images", "finite"),
     "h5_worker",
     *("h5_files", "torch_pickle", "torch_files", "weights", "interop", "graph", "saved_models", "artefacts"),
-    *("networks", "inference", "training", "pruning", "export", "zoo", "folders", "search", "cli", "__main__"),
+    *("networks", "inference", "training", "pruning", "exporting", "zoo", "folders", "tuning", "cli", "__main__"),
     *("__init__",),
 )
 """The parts of the package from the bottom up; a part imports only those before it."""
@@ -89,6 +90,12 @@ def test_imports_run_one_way(path):
     parts = {module.split(".")[0] for module in within(path)} - {own}
     upward = [part for part in parts if ORDER.index(part) > ORDER.index(own)]
     assert upward == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_imports_name_modules_where_they_are(path):
+    own = [name for name in imports(tree_of(path)) if name.split(".")[0] == PACKAGE]
+    assert [name for name in own if module_named(name) is None and name != f"{PACKAGE}.__version__"] == []
 
 
 def test_no_module_imports_itself_in_a_circle():
@@ -201,3 +208,11 @@ def test_that_removals_are_found():
     assert removals(ast.parse("a.replace('x', 'y'); replace(spec, a=1); spec.replace(depth=2); rows.remove(a)")) == []
     writing = next(path for path in FILES if name_of(path) == "files.writing")
     assert set(removals(tree_of(writing))) >= {"replace", "rename", "rmtree", "unlink"}
+
+
+@pytest.mark.parametrize("kind", [DeprecationWarning, PendingDeprecationWarning])
+def test_what_the_package_calls_must_not_be_deprecated(kind):
+    code = f"import warnings; warnings.warn('on its way out', {kind.__name__})"
+    with pytest.raises(kind, match="on its way out"):
+        exec(code, {"__name__": f"{PACKAGE}.graph.build"})
+    exec(code, {"__name__": "keras.src.layers"})

@@ -12,7 +12,7 @@ from PIL import Image
 import keras_unetpp as kup
 from keras_unetpp.artefacts import Artefact
 from keras_unetpp.errors import InputError, InputWarning
-from keras_unetpp.export import export
+from keras_unetpp.exporting import export
 from keras_unetpp.folders import predict_folder
 from keras_unetpp.graph.build import build
 from keras_unetpp.images import write_png

@@ -14,7 +14,7 @@ import pytest
 from keras_unetpp import networks
 from keras_unetpp.artefacts import Artefact
 from keras_unetpp.errors import InputError
-from keras_unetpp.export import export
+from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.inference import Predictor, segment
 from keras_unetpp.networks import at_level, network, network_at

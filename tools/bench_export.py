@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 import keras_unetpp as kup
-from keras_unetpp.export.samples import labelled_folder
+from keras_unetpp.exporting.samples import labelled_folder
 from keras_unetpp.pruning import latencies
 from keras_unetpp.tables import mega, score
 

@@ -7,8 +7,8 @@ import time
 import keras
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.search import Budget
 from keras_unetpp.spec import Spec
+from keras_unetpp.tuning import Budget
 
 AXES: dict[str, tuple] = {
     "topology": ("unet", "unet+", "unet++"),

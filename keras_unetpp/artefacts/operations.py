@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from keras_unetpp.compat.tensorflow import saved_model
 from keras_unetpp.errors import InputError
 
 _NAMES = """
@@ -41,9 +42,7 @@ _OTHER_GRAPHS = ("saved_model.cpb", "saved_model.pbtxt")
 
 def check(path: str | os.PathLike[str]) -> None:
     """Raise `InputError` for a SavedModel that holds anything that `export` does not write."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    folder, found = Path(path), saved_model_pb2.SavedModel()
+    folder, found = Path(path), saved_model()
     if others := [name for name in _OTHER_GRAPHS if (folder / name).exists()]:
         raise _refused(path, others)
     try:

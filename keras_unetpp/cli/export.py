@@ -49,8 +49,8 @@ def run(model: str, path: str, images: str | None, calibration: str | None, labe
         **options: Any) -> None:  # fmt: skip
     """Export, and print the report."""
     from keras_unetpp.artefacts import is_artefact
-    from keras_unetpp.export import export
-    from keras_unetpp.export.samples import labelled_folder
+    from keras_unetpp.exporting import export
+    from keras_unetpp.exporting.samples import labelled_folder
     from keras_unetpp.graph.heads import heads
     from keras_unetpp.images import list_images
     from keras_unetpp.zoo import load

@@ -21,7 +21,7 @@ HELP = "search depth and width under a budget, or go on with a stopped search"
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    from keras_unetpp.search.budget import Budget
+    from keras_unetpp.tuning.budget import Budget
 
     parser.add_argument("--data", required=True, help="folder with images/ and masks/, and index.csv if wanted")
     parser.add_argument("--out", required=True, help="folder of the search")
@@ -49,8 +49,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(data: str, out: str, preset: str | None, **options: Any) -> None:
     """Search, and print the result."""
-    from keras_unetpp.search import Budget, search
     from keras_unetpp.spec import Spec
+    from keras_unetpp.tuning import Budget, search
 
     limits = {name: options.pop(name) for name in list(options) if name.startswith("budget_")}
     budget = Budget(**{name.removeprefix("budget_"): value for name, value in limits.items()})

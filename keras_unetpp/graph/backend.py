@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_unetpp.compat.keras import resizing_by
+
 _tracing = Lock()
 
 
@@ -59,13 +61,8 @@ def _any_sides(model: keras.Model) -> Iterator[None]:
         and layer.interpolation != "nearest"
         and layer.data_format == "channels_last"
     ]
-    for layer in smooth:
-        layer._resize_images = resized
-    try:
+    with resizing_by(smooth, resized):
         yield
-    finally:
-        for layer in smooth:
-            del layer._resize_images
 
 
 def _jax(model: keras.Model) -> Callable[[np.ndarray], Any]:

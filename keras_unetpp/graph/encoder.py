@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_unetpp.compat.keras import copied
 from keras_unetpp.graph.backbones import template
 from keras_unetpp.graph.order import running_order
 from keras_unetpp.spec.fields import Spec
@@ -30,8 +31,7 @@ def encode(spec: Spec, source: Any) -> dict[str, Any]:
         return made[layer.name]
 
     cut = keras.Model(whole.input, [whole.get_layer(name).output for name in taps])
-    # A model called on a tensor would become one layer; this is how Keras itself copies a graph layer by layer.
-    outputs = cut._run_through_graph(source, operation_fn=renamed)
+    outputs = copied(cut, source, renamed)
     return dict(zip(taps, keras.tree.flatten(outputs), strict=True))
 
 

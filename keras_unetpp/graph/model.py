@@ -103,9 +103,12 @@ class UNetPP(keras.Model):
             **kwargs,
         )
         self._encoder_learning_rate = rate
-        if rate != 1:
+        from keras_unetpp.graph.slow import slow
+
+        if rate == 1 and self.optimizer is not None:
+            slow(self.optimizer, (), 1)  # it may come from an earlier `compile` of another rate
+        elif rate != 1:
             from keras_unetpp.graph.encoder import encoder_layers
-            from keras_unetpp.graph.slow import slow
 
             slow(self.optimizer, [one for layer in encoder_layers(self).values() for one in layer.weights], rate)
 

@@ -11,11 +11,15 @@ def slow(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variab
 
     For every optimizer whose step is proportional to its learning rate, weight decay included, this is a learning rate
     of `factor` times the others'. Keras has one learning rate for all. The optimizer stays a stock one: nothing of this
-    is saved with it. Called again for the same optimizer, the last factor holds.
+    is saved with it. Called again for the same optimizer, the last factor holds; 1 leaves the optimizer as it came.
     """
     while hasattr(optimizer, "inner_optimizer"):  # of loss scaling, which JAX calls past the outer one's `apply`
         optimizer = optimizer.inner_optimizer
     whole = getattr(optimizer.apply, "whole", optimizer.apply)
+    if factor == 1:
+        if hasattr(optimizer.apply, "whole"):
+            optimizer.apply = whole
+        return
 
     def apply(grads: Any, trainable_variables: Any = None) -> None:
         moved = [variable for variable in variables if variable.trainable]

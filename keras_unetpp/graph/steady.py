@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_unetpp.compat.keras import take_moments_by
+
 
 def steady(layer: keras.layers.BatchNormalization) -> None:
     """Let a batch normalisation take its mean and variance one axis after the other.
@@ -14,7 +16,8 @@ def steady(layer: keras.layers.BatchNormalization) -> None:
     """
 
     def mean(x: Any) -> Any:
-        for axis in layer._reduction_axes:
+        rank = len(x.shape)
+        for axis in (axis for axis in range(rank) if axis != layer.axis % rank):
             x = keras.ops.mean(x, axis=axis, keepdims=True)
         return x
 
@@ -23,4 +26,4 @@ def steady(layer: keras.layers.BatchNormalization) -> None:
         variance = mean(keras.ops.square(inputs - keras.ops.stop_gradient(center)))
         return keras.ops.reshape(center, (-1,)), keras.ops.reshape(variance, (-1,))
 
-    layer._moments = moments
+    take_moments_by(layer, moments)

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from keras_unetpp.compat.tifffile import opened
 from keras_unetpp.errors import InputWarning
 from keras_unetpp.images.directories import check_first, read_pages
 from keras_unetpp.images.embedded import CODECS, COMPRESSIONS, START
@@ -110,16 +111,10 @@ def lossy(file: BinaryIO, path: FilePath) -> str:
 
 
 def _opened(file: BinaryIO) -> Any:
-    """A `TiffFile` that reads no other file, whatever this one names, and takes a time that is linear in its pages."""
-    from tifffile import TiffFile
-
+    """The opened file; its `_pages` are found here, see `compat.tifffile.opened`."""
     check_first(file)
-    options: dict[str, Any] = {"_multifile": False, "is_mmstack": False, "is_ndtiff": False}
     file.seek(0)
-    tiff: Any = TiffFile(file, **options)
-    # What tifffile falls back on compares each page with all others, minutes for 20,000 of them; `_pages` does instead.
-    tiff._series_generic = lambda: None
-    return tiff
+    return opened(file)
 
 
 @contextmanager

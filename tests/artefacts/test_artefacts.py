@@ -10,7 +10,7 @@ from keras_unetpp.artefacts import Artefact, is_artefact, open_file
 from keras_unetpp.artefacts.signature import Signature, probabilities_of
 from keras_unetpp.cli import main
 from keras_unetpp.errors import InputError, InputWarning
-from keras_unetpp.export import export
+from keras_unetpp.exporting import export
 from keras_unetpp.folders import predict_folder
 from keras_unetpp.graph.build import build
 from keras_unetpp.inference import Predictor, segment

@@ -10,7 +10,7 @@ from keras_unetpp.artefacts import Artefact, operations
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.cli import main
 from keras_unetpp.errors import InputError
-from keras_unetpp.export import export
+from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.images import write_png
 from keras_unetpp.spec.fields import FIELDS

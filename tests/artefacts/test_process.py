@@ -16,7 +16,7 @@ from keras_unetpp.artefacts import Artefact, open_file
 from keras_unetpp.artefacts.runtime import LONGEST
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
-from keras_unetpp.export import export, flatbuffer
+from keras_unetpp.exporting import export, flatbuffer
 from keras_unetpp.graph.build import build
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed: pip install 'keras-unetpp[mobile]'")

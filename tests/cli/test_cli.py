@@ -171,7 +171,7 @@ def test_search_takes_limits_and_lists_and_tells_the_smallest_budget(capsys, dis
     assert "params=643 (received 10)" in refused(capsys, *options, "--max-params", "10")
     assert "needs a budget" in refused(capsys, *options)
     seen = {}
-    monkeypatch.setattr("keras_unetpp.search.search", lambda *given, **named: seen.update(given=given, **named))
+    monkeypatch.setattr("keras_unetpp.tuning.search", lambda *given, **named: seen.update(given=given, **named))
     words = "--max-params 9000 --max-latency 2.5 --size 48,64 --depth 1,2 --norm batch --epochs 3 --tuner grid"
     assert main([*map(str, options), *words.split()]) == 0
     assert seen["given"][2].to_dict() == {

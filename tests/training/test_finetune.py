@@ -98,6 +98,38 @@ def test_a_lower_learning_rate_for_the_encoder(model, optimizer):
         assert np.allclose(steps[1][path], (0.25 if path in slowed else 1) * step, atol=3e-7)
 
 
+@pytest.mark.parametrize("rates", [(0.1, 0.1), (0.1, 0.5, 0.1, 0.1), (0.1, 1.0), (1.0, 0.1, 1.0)])
+def test_only_the_last_rate_of_an_optimizer_counts(model, rates):
+    start, steps = values(model), []
+    for own in ([rates[-1]], rates):
+        for weight in model.weights:
+            weight.assign(start[weight.path])
+        optimizer = keras.optimizers.SGD(0.1)
+        plain = optimizer.apply
+        for rate in own:
+            model.compile(optimizer, kup.losses.BCEDice(), encoder_learning_rate=rate, run_eagerly=True)
+        assert (optimizer.apply == plain) == (rates[-1] == 1)
+        model.train_on_batch(X, Y)
+        steps.append(values(model))
+    assert moved(model, start)[1]
+    assert all(np.array_equal(steps[0][path], steps[1][path]) for path in start)
+
+
+def test_a_hypermodel_compiles_with_the_rate_of_the_recipe(model, small_backbone):
+    keras_tuner = pytest.importorskip("keras_tuner")
+    fields = {"backbone": small_backbone, "depth": 3, "width": 2, "input_shape": (32, 32, 3), **PLAIN}
+    own = kup.UNetPPHyperModel(kup.Budget(params=10**7), encoder_learning_rate=0.0, warmup=0.0, **fields)
+    built = own.build(keras_tuner.HyperParameters())
+    before = values(built)
+    built.train_on_batch(X, Y)
+    slowed = {weight.path for layer in encoder_layers(built).values() for weight in layer.trainable_weights}
+    changed = {one.path for one in built.trainable_weights if not np.array_equal(one, before[one.path])}
+    assert slowed
+    assert not changed & slowed
+    assert changed
+    assert built.get_compile_config()["encoder_learning_rate"] == 0.0
+
+
 def test_the_rate_survives_saving(model, tmp_path):
     model.compile("adam", kup.losses.BCEDice(), encoder_learning_rate=0.0, run_eagerly=True)
     model.train_on_batch(X, Y)

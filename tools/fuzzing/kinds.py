@@ -27,7 +27,7 @@ _HEAVY = (
         "keras_unetpp.inference",
         "keras_unetpp.pruning",
     ),
-    *("keras_unetpp.search", "keras_unetpp.search.trial", "keras_unetpp.training.fit", "keras_unetpp.training.convert"),
+    *("keras_unetpp.tuning", "keras_unetpp.tuning.trial", "keras_unetpp.training.fit", "keras_unetpp.training.convert"),
 )
 
 

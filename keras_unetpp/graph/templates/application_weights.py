@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_unetpp.compat.keras import fetching_by, keras_home, retrieving_by
 from keras_unetpp.downloads import retrieve
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import discard, fetching
@@ -112,15 +113,8 @@ def _downloads() -> Iterator[list[Path]]:
         files.append(_fetch(plain, fname, origin, **options))
         return str(files[-1])
 
-    # No public hook tells which file an application wants, or where a damaged one stays.
-    from keras.src.utils import file_utils
-
-    with _lock:
-        plain, file_utils.get_file = file_utils.get_file, fetch
-        try:
-            yield files
-        finally:
-            file_utils.get_file = plain
+    with _lock, fetching_by(fetch) as plain:
+        yield files
 
 
 def _fetch(get: Callable[..., str], fname: str, origin: str, file_hash: str | None = None,
@@ -131,13 +125,13 @@ def _fetch(get: Callable[..., str], fname: str, origin: str, file_hash: str | No
     more, is replaced. A server that is silent or slow is not waited for without end. `keras.applications` has no hash
     of MobileNet 1 and 2: what came is then told with its own, for those who know what it should be.
     """
-    path = Path(cache_dir or _keras_home(), cache_subdir, fname)
+    path = Path(cache_dir or keras_home(), cache_subdir, fname)
     digest = _digest(path, file_hash) if path.is_file() else ""
     if digest == file_hash:
         return path
     with fetching(path) as folder:
         try:
-            with _patient():
+            with retrieving_by(retrieve):  # one that ends
                 fresh = Path(get(fname, origin, cache_subdir=folder.name, cache_dir=str(folder.parent), **options))
         except Exception as error:  # Keras itself raises plain `Exception`
             raise InputError(f"Cannot download {origin} ({_line(error)}). {_WAYS_OUT}.") from error
@@ -157,24 +151,6 @@ def _fetch(get: Callable[..., str], fname: str, origin: str, file_hash: str | No
             stacklevel=2,
         )
     return path
-
-
-@contextmanager
-def _patient() -> Iterator[None]:
-    """Make Keras' own download one that ends, see `retrieve`; it has no option for that."""
-    from keras.src.utils import file_utils
-
-    plain, file_utils.urlretrieve = file_utils.urlretrieve, retrieve
-    try:
-        yield
-    finally:
-        file_utils.urlretrieve = plain
-
-
-def _keras_home() -> str:
-    from keras.src.backend import config
-
-    return str(config.keras_home())
 
 
 def _digest(path: Path, like: str | None) -> str | None:

@@ -1,0 +1,46 @@
+import subprocess
+import sys
+from types import FunctionType
+
+import pytest
+
+import keras_unetpp as kup
+
+USES = {
+    "imports of parts": "import keras_unetpp.exporting.place, keras_unetpp.tuning.budget",
+    "the functions from their packages": (
+        "from keras_unetpp.export import export; from keras_unetpp.search import search, Budget, Space\n"
+        "assert export is kup.export and search is kup.search and Budget is kup.Budget"
+    ),
+    "modules within": (
+        "from keras_unetpp.export.serving import write_config; from keras_unetpp.search.budget import Budget\n"
+        "from keras_unetpp.exporting import serving; import importlib\n"
+        "assert write_config is serving.write_config and Budget is kup.Budget\n"
+        "assert importlib.import_module('keras_unetpp.export.serving') is serving\n"
+        "assert serving.__spec__.name == serving.__name__ == 'keras_unetpp.exporting.serving'\n"
+        "assert importlib.reload(serving) is serving"
+    ),
+    "the package's former name": "import keras_unetpp.export, keras_unetpp.search",
+    "all names": "from keras_unetpp import *; assert export is kup.export",
+}
+
+
+@pytest.mark.parametrize("code", USES.values(), ids=list(USES))
+def test_functions_stay_functions_whatever_is_imported(code):
+    after = "import types; assert all(type(one) is types.FunctionType for one in (kup.export, kup.search))"
+    before = "import keras_unetpp as kup"
+    run = subprocess.run([sys.executable, "-c", f"{before}\n{code}\n{after}"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_doors_are_functions_that_say_what_they_do():
+    assert (type(kup.export), type(kup.search)) == (FunctionType, FunctionType)
+    assert kup.export.__doc__.startswith("Write a model")
+    assert {"export", "search"} <= {*dir(kup)}
+
+
+def test_what_was_never_there_is_not():
+    with pytest.raises(ModuleNotFoundError, match=r"keras_unetpp\.exporting\.nothing"):
+        __import__("keras_unetpp.export.nothing")
+    with pytest.raises(ImportError, match="nothing"):
+        exec("from keras_unetpp.search import nothing")

@@ -1,0 +1,35 @@
+import pytest
+
+from keras_unetpp.exporting import export
+from keras_unetpp.graph.build import build
+from keras_unetpp.spec import Spec
+from keras_unetpp.tuning.tflite_bytes import tflite_bytes
+
+SPECS = (
+    {"width": 48, "depth": 1, "block": "preact", "head": "preact"},
+    {"width": 3, "depth": 1, "norm": "none", "topology": "unet"},
+    {"width": 8, "depth": 2, "norm": "group", "normalization": "standardize", "activation": "selu"},
+)
+MORE = (
+    {"width": 8, "depth": 4},
+    {"width": 5, "depth": 2, "norm": "instance", "up": "bilinear", "activation": "mish", "classes": 4},
+    {"width": 12, "depth": 2, "norm": "layer", "topology": "unet+", "up": "nearest", "dropout": 0.2},
+    {"width": 6, "depth": 3, "topology": "unet_e", "decoder_block": "preact", "activation": "softplus"},
+    {"width": 8, "depth": 3, "backbone": "mobilenet_v3_small", "stem": False},
+    {"width": 8, "depth": 3, "backbone": "convnext_tiny"},
+    {"width": 4, "depth": 3, "backbone": "efficientnet_b0", "normalization": "standardize"},
+)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [*SPECS, *(pytest.param(one, marks=pytest.mark.slow) for one in MORE)],
+    ids=lambda fields: " ".join(map(str, fields.values())),
+)
+def test_the_file_is_never_larger_than_the_bound_and_the_bound_is_near(tmp_path, fields):
+    spec = Spec((32, 32, 3), **fields)
+    path = tmp_path / "model.tflite"
+    export(build(spec), path, verify=False)
+    bound, real = tflite_bytes(spec), path.stat().st_size
+    assert real <= bound
+    assert bound - real < 0.15 * real + 40_000
