@@ -18,7 +18,8 @@ from keras_unetpp.graph.memory import bytes_per_pixel
 from keras_unetpp.graph.settings import Settings
 from keras_unetpp.graph.views import whole_views
 from keras_unetpp.saved_models import is_saved_model, load_model
-from keras_unetpp.spec.plan import NORMALIZATION, Level
+from keras_unetpp.spec.designs import NORMALIZATION
+from keras_unetpp.spec.plan import Level
 
 Segmenter: TypeAlias = keras.Model | Artefact | str | os.PathLike[str]
 """A model, an exported file, or the path of one: of the file of a model or of a run's folder, too."""
