@@ -5,7 +5,7 @@ from that moment on.
 """
 
 from collections.abc import Callable, Collection, Iterator
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 BOTH = (2, 3)
@@ -32,13 +32,20 @@ def remembered(maxsize: int | None) -> Callable[[Callable[Parameters, Result]], 
 class Choices(dict[str, Row]):
     """Rows by name, in the order in which they are shown. To add or remove one, assign or delete it."""
 
-    def __setitem__(self, name: str, row: Row) -> None:
-        super().__setitem__(name, row)
-        _forget()
 
-    def __delitem__(self, name: str) -> None:
-        super().__delitem__(name)
-        _forget()
+def _forgetting(change: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(change)
+    def changed(*args: Any, **kwargs: Any) -> Any:
+        found = change(*args, **kwargs)
+        for cached in _caches:
+            cached.cache_clear()
+        return found
+
+    return changed
+
+
+for _name in ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update"):
+    setattr(Choices, _name, _forgetting(getattr(dict, _name)))
 
 
 class OrNone(Collection[str | None]):
@@ -55,8 +62,3 @@ class OrNone(Collection[str | None]):
 
     def __len__(self) -> int:
         return len(self.table) + 1
-
-
-def _forget() -> None:
-    for cached in _caches:
-        cached.cache_clear()

@@ -22,105 +22,49 @@ RONNEBERGER, LONG = "Ronneberger et al., MICCAI 2015", "Long et al., CVPR 2015"
 PREACTIVATION = "He et al., ECCV 2016"
 
 
-class Block(NamedTuple):
-    """What a node does with the tensor that it is given.
+class Design(NamedTuple):
+    """A row of a table.
 
     Attributes:
         text: what it is.
         source: where it comes from.
-        write: (writer, width of the node) writes it.
+        write: what writes it; each table says on what.
         ranks: for images (2), for volumes (3).
-        normalizes_input: it normalises the tensor that it is given.
-        multiple: what the widths must be multiples of.
+    """
+
+    text: str
+    source: str
+    write: Callable[..., None]
+    ranks: tuple[int, ...] = BOTH
+
+
+class Block(NamedTuple):
+    """A row of `BLOCKS`: as `Design`, and what it needs of the widths.
+
+    Attributes:
+        multiple: what all filters must be multiples of.
+        normalizes_input: it normalises the tensor that it is given, and not only tensors of the node's width.
     """
 
     text: str
     source: str
     write: Callable[[Writer, Form], None]
     ranks: tuple[int, ...] = BOTH
-    normalizes_input: bool = False
     multiple: int = 1
-
-
-class Down(NamedTuple):
-    """How a row is brought to the resolution of the row below.
-
-    Attributes:
-        text: what it is.
-        source: where it comes from.
-        write: (writer, strides by axis) writes it.
-        ranks: for images (2), for volumes (3).
-    """
-
-    text: str
-    source: str
-    write: Callable[[Writer, Sides], None]
-    ranks: tuple[int, ...] = BOTH
+    normalizes_input: bool = False
 
 
 class Up(NamedTuple):
-    """How a row is brought to the resolution of the row above.
+    """A row of `UPS`: as `Design`, and what does the same to heads.
 
     Attributes:
-        text: what it is.
-        source: where it comes from.
-        write: (writer, strides by axis, width of the row above) writes it.
-        of_heads: strides by axis -> what brings heads to full resolution, without weights.
-        ranks: for images (2), for volumes (3).
+        of_heads: strides by axis -> the operation, without weights, that brings heads to full resolution.
     """
 
     text: str
     source: str
     write: Callable[[Writer, Sides, Form], None]
     of_heads: Callable[[Sides], Operation]
-    ranks: tuple[int, ...] = BOTH
-
-
-class Merge(NamedTuple):
-    """How a node joins what comes from below with the skips of its row.
-
-    Attributes:
-        text: what it is.
-        source: where it comes from.
-        write: (writer, names of what it joins, that from below first, width of the node) writes it.
-        ranks: for images (2), for volumes (3).
-    """
-
-    text: str
-    source: str
-    write: Callable[[Writer, Sequence[str], Form], None]
-    ranks: tuple[int, ...] = BOTH
-
-
-class Head(NamedTuple):
-    """What turns the last node of a level into one channel a class.
-
-    Attributes:
-        text: what it is.
-        source: where it comes from.
-        write: (writer, classes) writes it.
-        ranks: for images (2), for volumes (3).
-    """
-
-    text: str
-    source: str
-    write: Callable[[Writer, Form], None]
-    ranks: tuple[int, ...] = BOTH
-
-
-class Pixels(NamedTuple):
-    """What is done to pixel values in the network.
-
-    Attributes:
-        text: what it is.
-        source: where it comes from.
-        write: (writer) writes it.
-        ranks: for images (2), for volumes (3).
-    """
-
-    text: str
-    source: str
-    write: Callable[[Writer], None]
     ranks: tuple[int, ...] = BOTH
 
 
@@ -146,15 +90,18 @@ BLOCKS: Choices[Block] = Choices(
     conv=Block("convolution, normalisation, activation, twice", RONNEBERGER, _conv),
     preact=Block("normalisation, activation, convolution, twice", PREACTIVATION, _preact, normalizes_input=True),
 )
-"""`Spec.block` and `Spec.decoder_block`; `Spec.dropout` stands before the second convolution."""
+"""`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
+
+Written on (writer, width of the node); `Writer.dropout` stands before the second convolution.
+"""
 
 
 def _max(writer: Writer, strides: Sides) -> None:
     writer.add("pool", MaxPool(strides))
 
 
-DOWNS: Choices[Down] = Choices(max=Down("max pooling", RONNEBERGER, _max))
-"""`Spec.down`."""
+DOWNS: Choices[Design] = Choices(max=Design("max pooling", RONNEBERGER, _max))
+"""`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis)."""
 
 
 def _transpose(writer: Writer, strides: Sides, width: Form) -> None:
@@ -174,15 +121,21 @@ UPS: Choices[Up] = Choices(
     nearest=Up("each pixel repeated", "Odena et al., Distill 2016", _nearest, Nearest),
     bilinear=Up("bilinear interpolation", LONG, _bilinear, Bilinear, ranks=(2,)),
 )
-"""`Spec.up`."""
+"""`Spec.up`: how a row is brought to the resolution of the row above.
+
+Written on (writer, strides by axis, width of the row above).
+"""
 
 
 def _concat(writer: Writer, parts: Sequence[str], width: Form) -> None:
     writer.add("concat", Concat(), parts)
 
 
-MERGES: Choices[Merge] = Choices(concat=Merge("channels one after the other", RONNEBERGER, _concat))
-"""`Spec.merge`."""
+MERGES: Choices[Design] = Choices(concat=Design("channels one after the other", RONNEBERGER, _concat))
+"""`Spec.merge`: how a node joins what comes from below with the skips of its row.
+
+Written on (writer, names of what it joins, that from below first, width of the node).
+"""
 
 
 def _head(writer: Writer, classes: Form) -> None:
@@ -195,11 +148,11 @@ def _preact_head(writer: Writer, classes: Form) -> None:
     _head(writer, classes)
 
 
-HEADS: Choices[Head] = Choices(
-    conv=Head("convolution", RONNEBERGER, _head),
-    preact=Head("normalisation, activation, convolution", PREACTIVATION, _preact_head),
+HEADS: Choices[Design] = Choices(
+    conv=Design("convolution", RONNEBERGER, _head),
+    preact=Design("normalisation, activation, convolution", PREACTIVATION, _preact_head),
 )
-"""`Spec.head`."""
+"""`Spec.head`: what turns the last node of a level into one channel a class. Written on (writer, classes)."""
 
 
 def _auto(writer: Writer) -> None:
@@ -220,10 +173,10 @@ def _standardize(writer: Writer) -> None:
         writer.put(f"{NORMALIZATION}_affine", Affine())
 
 
-PIXELS: Choices[Pixels] = Choices(
-    auto=Pixels("to the range that the backbone was trained on; without one, / 255", "the backbone's paper", _auto),
-    none=Pixels("as they are", RONNEBERGER, _none),
-    rescale=Pixels("/ 255", "LeCun et al., Efficient BackProp, 1998", _rescale),
-    standardize=Pixels("each image to mean 0 and variance 1", "Isensee et al., Nature Methods 2021", _standardize),
+PIXELS: Choices[Design] = Choices(
+    auto=Design("to the range that the backbone was trained on; without one, / 255", "the backbone's paper", _auto),
+    none=Design("as they are", RONNEBERGER, _none),
+    rescale=Design("/ 255", "LeCun et al., Efficient BackProp, 1998", _rescale),
+    standardize=Design("each image to mean 0 and variance 1", "Isensee et al., Nature Methods 2021", _standardize),
 )
-"""`Spec.normalization`."""
+"""`Spec.normalization`: what the network does to pixel values. Written on (writer)."""

@@ -154,30 +154,14 @@ class Pointwise:
         return cell, cell
 
 
-class Divides:
-    """Sides are divided by the strides, powers of 2."""
-
-    strides: Sides
-    of_image = False
-
-    def halvings(self, reads: Sequence[Sides]) -> Sides:
-        """Once more for each factor of 2."""
-        return tuple(before + times for before, times in zip(reads[0], _log2(self.strides), strict=True))
+def divided(before: Sides, strides: Sides) -> Sides:
+    """Halvings of each axis once it was divided by its stride, a power of 2."""
+    return tuple(times + stride.bit_length() - 1 for times, stride in zip(before, strides, strict=True))
 
 
-class Multiplies:
-    """Sides are multiplied by the strides, powers of 2."""
-
-    strides: Sides
-    of_image = False
-
-    def halvings(self, reads: Sequence[Sides]) -> Sides:
-        """Once less for each factor of 2."""
-        return tuple(before - times for before, times in zip(reads[0], _log2(self.strides), strict=True))
-
-
-def _log2(strides: Sides) -> Sides:
-    return tuple(stride.bit_length() - 1 for stride in strides)
+def multiplied(before: Sides, strides: Sides) -> Sides:
+    """Halvings of each axis once it was multiplied by its stride, a power of 2."""
+    return tuple(times - stride.bit_length() + 1 for times, stride in zip(before, strides, strict=True))
 
 
 class Weightless:

@@ -7,15 +7,15 @@ from keras_unetpp.spec.facts import Operation
 from keras_unetpp.spec.ops import Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 
 
-class Norm(NamedTuple):
-    """A way to normalise.
+class Between(NamedTuple):
+    """A row of either table.
 
     Attributes:
         text: what it is.
         source: where it comes from.
         operation: that does it; None: no layer.
         ranks: for images (2), for volumes (3).
-        in_groups: `norm_groups` must divide the channels of what it normalises.
+        in_groups: `norm_groups` must divide the channels of what it reads.
     """
 
     text: str
@@ -25,38 +25,22 @@ class Norm(NamedTuple):
     in_groups: bool = False
 
 
-class Function(NamedTuple):
-    """An activation.
-
-    Attributes:
-        text: what it is.
-        source: where it comes from.
-        operation: that does it.
-        ranks: for images (2), for volumes (3).
-    """
-
-    text: str
-    source: str
-    operation: Operation
-    ranks: tuple[int, ...] = BOTH
-
-
-NORMS: Choices[Norm] = Choices(
-    none=Norm("no normalisation", "Ronneberger et al., MICCAI 2015", None),
-    batch=Norm("each channel over the batch", "Ioffe and Szegedy, ICML 2015", BatchNorm()),
-    group=Norm("groups of channels over the image", "Wu and He, ECCV 2018", GroupNorm(), in_groups=True),
-    instance=Norm("each channel over the image", "Ulyanov et al., arXiv:1607.08022", InstanceNorm()),
-    layer=Norm("the channels of each pixel", "Ba et al., arXiv:1607.06450", LayerNorm()),
+NORMS: Choices[Between] = Choices(
+    none=Between("no normalisation", "Ronneberger et al., MICCAI 2015", None),
+    batch=Between("each channel over the batch", "Ioffe and Szegedy, ICML 2015", BatchNorm()),
+    group=Between("groups of channels over the image", "Wu and He, ECCV 2018", GroupNorm(), in_groups=True),
+    instance=Between("each channel over the image", "Ulyanov et al., arXiv:1607.08022", InstanceNorm()),
+    layer=Between("the channels of each pixel", "Ba et al., arXiv:1607.06450", LayerNorm()),
 )
 """`Spec.norm`: each with a scale and an offset that are trained."""
 
 
-def _function(name: str, text: str, source: str, operators: int = 950) -> Function:
+def _function(name: str, text: str, source: str, operators: int = 950) -> Between:
     """A row by Keras' name; most functions become several operators in a .tflite file, of up to 950 bytes."""
-    return Function(text, source, Activation(name, operators))
+    return Between(text, source, Activation(name, operators))
 
 
-ACTIVATIONS: Choices[Function] = Choices(
+ACTIVATIONS: Choices[Between] = Choices(
     relu=_function("relu", "max(x, 0)", "Nair and Hinton, ICML 2010", operators=0),
     relu6=_function("relu6", "min(max(x, 0), 6)", "Howard et al., arXiv:1704.04861", operators=0),
     leaky_relu=_function("leaky_relu", "x, or 0.2 x below 0", "Maas et al., ICML 2013 workshops"),

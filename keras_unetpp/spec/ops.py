@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from keras_unetpp.spec.backbones import Tap
 from keras_unetpp.spec.facts import (
     AskedWidth,
-    Divides,
     Kernel,
-    Multiplies,
     OneLayer,
     Operation,
     Pointwise,
@@ -23,6 +21,8 @@ from keras_unetpp.spec.facts import (
     Site,
     Span,
     Weightless,
+    divided,
+    multiplied,
 )
 from keras_unetpp.spec.forms import CHANNELS, ONE, Form, Term, constant, linear, product, share, total
 
@@ -64,7 +64,7 @@ class Standardize(SameWidth, Pointwise, Weightless, OneLayer, Operation):
 
 
 @dataclass(frozen=True)
-class Conv(Kernel, Divides, OneLayer, Operation):
+class Conv(Kernel, OneLayer, Operation):
     """A convolution, padded with zeros so that a side is divided by the stride and by nothing else.
 
     Attributes:
@@ -85,6 +85,7 @@ class Conv(Kernel, Divides, OneLayer, Operation):
     bias: bool = True
     initializer: str = "he_normal"
     kind = "conv"
+    of_image = False
 
     def channels(self, reads: Sequence[Form], width: Form | None) -> Sequence[Form]:
         """The width asked for; depthwise, that of what it reads."""
@@ -95,7 +96,7 @@ class Conv(Kernel, Divides, OneLayer, Operation):
 
     def halvings(self, reads: Sequence[Sides]) -> Sides:
         """Once more for each factor of 2 in a stride."""
-        return Divides.halvings(self, reads) if self.strides else reads[0]
+        return divided(reads[0], self.strides) if self.strides else reads[0]
 
     def reach(self, cell: int, axis: int) -> Span:
         """The kernel; of an odd number of zeros, one more stands behind."""
@@ -115,7 +116,7 @@ class Conv(Kernel, Divides, OneLayer, Operation):
 
 
 @dataclass(frozen=True)
-class TransposedConv(AskedWidth, Kernel, Multiplies, OneLayer, Operation):
+class TransposedConv(AskedWidth, Kernel, OneLayer, Operation):
     """The adjoint of a convolution with strides.
 
     Attributes:
@@ -126,6 +127,11 @@ class TransposedConv(AskedWidth, Kernel, Multiplies, OneLayer, Operation):
     kernel: int
     strides: Sides
     kind = "transpose"
+    of_image = False
+
+    def halvings(self, reads: Sequence[Sides]) -> Sides:
+        """Once less for each factor of 2 in a stride."""
+        return multiplied(reads[0], self.strides)
 
     def reach(self, cell: int, axis: int) -> Span:
         """The adjoint of a convolution that pads kernel - stride in all, the smaller half first."""
@@ -200,22 +206,42 @@ class Dropout(SameWidth, Pointwise, Weightless, OneLayer, Operation):
 
 
 @dataclass(frozen=True)
-class MaxPool(SameWidth, Divides, Weightless, OneLayer, Operation):
-    """The largest value of each block of pixels, whose sides are the strides."""
+class _Strided(SameWidth, Weightless, OneLayer):
+    """Fewer or more pixels, without weights.
+
+    Attributes:
+        strides: by axis.
+    """
 
     strides: Sides
+    of_image = False
+
+
+class MaxPool(_Strided, Operation):
+    """The largest value of each block of pixels, whose sides are the strides."""
+
     kind = "max_pool"
+
+    def halvings(self, reads: Sequence[Sides]) -> Sides:
+        """Once more for each factor of 2 in a stride."""
+        return divided(reads[0], self.strides)
 
     def reach(self, cell: int, axis: int) -> Span:
         """The block."""
         return self.strides[axis] * cell, self.strides[axis] * (cell + 1) - 1
 
 
-@dataclass(frozen=True)
-class Nearest(SameWidth, Multiplies, Weightless, OneLayer, Operation):
+class _Larger(_Strided):
+    """A side is multiplied by the stride."""
+
+    def halvings(self, reads: Sequence[Sides]) -> Sides:
+        """Once less for each factor of 2 in a stride."""
+        return multiplied(reads[0], self.strides)
+
+
+class Nearest(_Larger, Operation):
     """Each pixel repeated."""
 
-    strides: Sides
     kind = "nearest"
 
     def reach(self, cell: int, axis: int) -> Span:
@@ -223,11 +249,9 @@ class Nearest(SameWidth, Multiplies, Weightless, OneLayer, Operation):
         return cell // self.strides[axis], cell // self.strides[axis]
 
 
-@dataclass(frozen=True)
-class Bilinear(SameWidth, Multiplies, Weightless, OneLayer, Operation):
+class Bilinear(_Larger, Operation):
     """Between the centres of pixels, their mean, the nearer the more."""
 
-    strides: Sides
     kind = "bilinear"
 
     def reach(self, cell: int, axis: int) -> Span:

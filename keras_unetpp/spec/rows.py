@@ -133,10 +133,9 @@ class Writer:
 
     def norm_act(self, step: str = "") -> None:
         """Normalisation, if any, and activation, as the Spec chose them."""
-        norm = NORMS[self.chosen.norm].operation
-        if norm is not None:
-            self.add(f"norm{step}", norm)
-        self.add(f"act{step}", ACTIVATIONS[self.chosen.activation].operation)
+        for label, row in (("norm", NORMS[self.chosen.norm]), ("act", ACTIVATIONS[self.chosen.activation])):
+            if row.operation is not None:
+                self.add(f"{label}{step}", row.operation)
 
     def dropout(self) -> None:
         """Dropout, if the Spec has it."""

@@ -30,7 +30,7 @@ from keras_unetpp.spec import (
     plan,
     receptive_radius,
 )
-from keras_unetpp.spec.designs import Block, Down, Merge, Up
+from keras_unetpp.spec.designs import Block, Design, Up
 from keras_unetpp.spec.facts import OneLayer, Operation, Pointwise, Weightless
 from keras_unetpp.spec.forms import share
 from keras_unetpp.spec.ops import Add, Concat, Conv, Nearest
@@ -83,9 +83,9 @@ ROWS = {
         "block",
         Block("through half the width", "Yu and Koltun, ICLR 2016", bottleneck, (2,), multiple=4),
     ),
-    "strided": (DOWNS, "down", Down("convolution of stride 2", "Springenberg et al., ICLR 2015 workshops", strided)),
+    "strided": (DOWNS, "down", Design("convolution of stride 2", "Springenberg et al., ICLR 2015 workshops", strided)),
     "resized": (UPS, "up", Up("repeated and convolved", "Odena et al., Distill 2016", resized, Nearest)),
-    "added": (MERGES, "merge", Merge("sum", "Long et al., CVPR 2015", added)),
+    "added": (MERGES, "merge", Design("sum", "Long et al., CVPR 2015", added)),
 }
 
 
