@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_unetpp.errors import InputError
 from keras_unetpp.spec import ops
 from keras_unetpp.spec.backbone_table import SCALINGS
 from keras_unetpp.spec.facts import OPERATIONS
@@ -82,6 +83,15 @@ def _batch(operation: ops.BatchNorm, row: Row, spec: Spec) -> keras.layers.Layer
     return layers.BatchNormalization(momentum=spec.norm_momentum, epsilon=spec.norm_epsilon, name=row.name)
 
 
+def _group(operation: ops.GroupNorm, row: Row, spec: Spec) -> keras.layers.Layer:
+    channels = value(row.channels, variables(spec))
+    if channels % spec.norm_groups:
+        raise InputError(
+            f"Spec.norm_groups must divide the {channels} channels of layer {row.name}. Received: {spec.norm_groups}."
+        )
+    return layers.GroupNormalization(spec.norm_groups, epsilon=spec.norm_epsilon, name=row.name)
+
+
 MAKERS: dict[type, Maker] = {
     ops.Input: lambda _, row, spec: layers.InputLayer(spec.input_shape, name=row.name),
     ops.Rescale: lambda _, row, spec: layers.Rescaling(1 / 255, name=row.name),
@@ -90,9 +100,7 @@ MAKERS: dict[type, Maker] = {
     ops.Conv: _conv,
     ops.TransposedConv: _transpose,
     ops.BatchNorm: _batch,
-    ops.GroupNorm: lambda _, row, spec: layers.GroupNormalization(
-        spec.norm_groups, epsilon=spec.norm_epsilon, name=row.name
-    ),
+    ops.GroupNorm: _group,
     ops.InstanceNorm: lambda _, row, spec: layers.GroupNormalization(-1, epsilon=spec.norm_epsilon, name=row.name),
     ops.LayerNorm: lambda _, row, spec: layers.LayerNormalization(epsilon=spec.norm_epsilon, name=row.name),
     ops.Activation: lambda operation, row, spec: layers.Activation(operation.function, name=row.name),

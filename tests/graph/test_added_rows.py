@@ -34,7 +34,7 @@ from keras_unetpp.spec.designs import Block, Design, Up
 from keras_unetpp.spec.facts import OneLayer, Operation, Pointwise, Weightless
 from keras_unetpp.spec.forms import share
 from keras_unetpp.spec.ops import Add, Concat, Conv, Nearest
-from keras_unetpp.spec.plan import keep
+from keras_unetpp.spec.plan import _Planner, keep
 
 
 def residual(writer, width):
@@ -182,6 +182,10 @@ def test_a_row_says_what_it_needs_of_the_other_fields(monkeypatch):
     assert str(caught.value) == (
         "Spec.decoder_block='bottleneck' is for 2-D: Keras has none for 3-D. Use 'conv' or 'preact'."
     )
+    spec = spec_of({"block": "bottleneck"}, norm="group", norm_groups=4)
+    with pytest.raises(InputError) as caught:
+        build(spec)
+    assert str(caught.value) == "Spec.norm_groups must divide the 2 channels of layer x_0_0_norm. Received: 4."
 
 
 @dataclass(frozen=True)
@@ -231,3 +235,20 @@ def test_an_operation_may_have_several_outputs(monkeypatch, tmp_path):
     x = np.ones((1, *spec.input_shape), "float32")
     opened = keras.models.load_model(tmp_path / "model.keras")
     assert all(np.array_equal(opened(x)[name], value) for name, value in model(x).items())
+
+
+def test_rows_may_halve_some_axes_and_not_others(monkeypatch):
+    def thick(planner, row):
+        return max(row - 1, 0), row, row
+
+    monkeypatch.setattr(_Planner, "halvings", thick)
+    monkeypatch.setitem(BLOCKS, "conv", BLOCKS["conv"])  # forgets the plans of before, and in the end those of here
+    spec = Spec((4, 8, 8, 1), depth=2, filters=(4, 8, 12), norm="none", head_activation="linear")
+    model, order = built(spec)
+    assert model.get_layer("x_2_0_act2").output.shape[1:-1] == (2, 2, 2)
+    assert counted(model, order) == cost(spec)
+    found = {part: (one.params, one.macs, one.activation_bytes) for part, one in node_costs(spec).items()}
+    assert found == counted_parts(order)
+    deepest = select(built(spec.replace(input_shape=(None, None, None, 1)))[0])
+    seen = [farthest(deepest, spec.divisor, receptive_radius(spec), axis) for axis in (0, 1, 2)]
+    assert seen[0] < seen[1] == seen[2] == receptive_radius(spec)
