@@ -1,39 +1,44 @@
-"""HDF5 files of others, looked at before Keras reads them: a small file can unpack to any size."""
+"""HDF5 files of others, looked at before Keras reads them: a small file can unpack to any size, or end never."""
 
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any, BinaryIO
 
+from keras_unetpp import h5_worker
 from keras_unetpp.errors import InputError
 
 _TIMES, _SPARE = 8, 2**26
 """Arrays may have so many times the bytes of their file, and so many more; Keras packs none."""
 
+_SECONDS, _BYTES_PER_SECOND = 15, 2**23
+"""What reading a file may take at least, and what is added for its length."""
 
-def check_h5(file: Path | BinaryIO, size: int, name: object) -> None:
-    """Raise `InputError` if the arrays of an HDF5 file would take far more memory than the file is long.
 
-    What is no HDF5 file is left to whoever reads it.
+def check_h5(path: Path, size: int, member: str = "") -> None:
+    """Read an HDF5 file in another process, which HDF5 may crash or keep busy.
+
+    What is no HDF5 file, or makes an error, is left to whoever reads it.
 
     Args:
-        file: its path, or what it can be read from.
+        path: of the file, or of a zip archive that it is in.
         size: its bytes.
-        name: what an error calls it.
+        member: its name within the archive.
+
+    Raises:
+        InputError: its arrays would take far more memory than the file is long, or reading it does not end, or ends the
+            process.
     """
-    import h5py
-
-    total = 0
-
-    def add(_: str, found: Any) -> None:
-        nonlocal total
-        total += found.nbytes if isinstance(found, h5py.Dataset) and found.shape is not None else 0
-
+    most = _TIMES * size + _SPARE
+    command = [sys.executable, "-P", h5_worker.__file__, str(path), member, str(most)]
     try:
-        with h5py.File(file, "r") as opened:
-            opened.visititems(add)
-    except Exception:  # h5py raises what its damage happens to lead to
-        return
-    if total > _TIMES * size + _SPARE:
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS + size / _BYTES_PER_SECOND, check=False)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{path} is not readable: reading it does not end. Get it again from who made it.") from None
+    total = int(done.stdout) if done.stdout.strip().isdigit() else 0
+    if total > most:
         raise InputError(
-            f"{name} is not readable: its arrays would unpack to {total:,} bytes, and it has {size:,}. Get it again"
+            f"{path} is not readable: its arrays would unpack to {total:,} bytes, and it has {size:,}. Get it again"
             " from who made it."
         )
+    if done.returncode < 0:
+        raise InputError(f"{path} is not readable: HDF5 crashes over it. Get it again from who made it.")

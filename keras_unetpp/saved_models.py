@@ -1,6 +1,5 @@
 """Files of Keras models: the one place that opens them."""
 
-import io
 import math
 import os
 import re
@@ -100,7 +99,7 @@ def _checked_bytes(file: Path) -> int:
     """
     size = file.stat().st_size
     if file.suffix.lower() != ".keras" or not size:
-        check_h5(file, size, file)
+        check_h5(file, size)
         return size
     try:
         with zipfile.ZipFile(file) as archive:
@@ -115,7 +114,7 @@ def _checked_bytes(file: Path) -> int:
             unpacked = sum(one.file_size for one in members)
             for one in members if broken is None else ():
                 if one.filename.endswith(".h5"):
-                    check_h5(io.BytesIO(archive.read(one)), one.file_size, file)
+                    check_h5(file, one.file_size, one.filename)
     except InputError:
         raise
     except Exception as error:  # damaged headers end in errors of many classes

@@ -97,6 +97,17 @@ def test_so_they_are_in_h5(file, tmp_path):
         kup.load(tmp_path / "m.h5")
 
 
+def test_a_file_that_keeps_hdf5_busy_for_ever(file, tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_unetpp.h5_files._SECONDS", 5)
+    load_model(file).save(tmp_path / "m.h5")
+    data = bytearray((tmp_path / "m.h5").read_bytes())
+    start = data.index(b"GCOL") + 16  # where texts of any length are kept, the first of which gets the length 0
+    data[start : start + 48] = bytes(48)
+    (tmp_path / "m.h5").write_bytes(data)
+    with pytest.raises(InputError, match=r"m\.h5 is not readable: reading it does not end\. Get it again"):
+        kup.load(tmp_path / "m.h5")
+
+
 def test_so_they_are_in_safetensors_and_in_memory(file, tmp_path):
     model = load_model(file)
     state = weights.state(model)

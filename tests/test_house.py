@@ -17,6 +17,7 @@ PACKAGE = "keras_unetpp"
 ORDER = (
     *("imports", "registration", "errors", "json_files", "requirements", "tables", "machine", "files", "downloads"),
     *("spec", "labels", "recipe", "data_folder", "progress", "windows", "pixels", "masks", "images", "finite"),
+    "h5_worker",
     *("h5_files", "torch_pickle", "torch_files", "weights", "interop", "graph", "saved_models", "artefacts"),
     *("networks", "inference", "training", "pruning", "export", "zoo", "folders", "search", "cli", "__main__"),
     *("__init__",),

@@ -115,7 +115,7 @@ def test_big_endian(tmp_path):
 
 
 def test_bfloat16_is_exact(tmp_path):
-    bits = np.array([0x3F80, 0xC049, 0x7F80, 0x0001, 0xFF7F, 0x8000], "<u2")
+    bits = np.array([0x3F80, 0xC049, 0x7F7F, 0x0001, 0xFF7F, 0x8000], "<u2")
     path = old(tmp_path / "a.pt", mapping(a=tensor(kind="BFloat16Storage")), {"0": (6, bits.tobytes())})
     expected = (bits.astype("u4") << 16).view("f4").reshape(2, 3)
     np.testing.assert_array_equal(read_state_dict(path)["a"], expected)

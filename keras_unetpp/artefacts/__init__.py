@@ -96,8 +96,8 @@ class Artefact:
         self._check(functions, texts.get(SHAPE))
         try:
             self.spec = Spec.from_json(texts[SPEC]) if SPEC in texts else None
-        except RecursionError as error:
-            raise InputError(f"{path} holds a Spec that is nested too deep. Export the model again.") from error
+        except InputError as error:
+            raise InputError(f"{path} holds no Spec of a network: {error}") from error
         self.labels = tuple(texts.get(LABELS, "").splitlines())
         self.names = self.signature.names
         self._functions = functions

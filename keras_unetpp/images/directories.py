@@ -52,13 +52,14 @@ def read_pages(file: BinaryIO) -> Pages:
 
 
 def check_first(file: BinaryIO) -> None:
-    """Raise `ValueError` if the first directory is not in the file, or gives several numbers where one belongs."""
+    """Raise `ValueError` if the first directory is not in the file, or has no or several numbers where one belongs."""
     layout, at, size = _begun(file)
     page = layout.directory(file, at, size)
     if page is None:
         raise ValueError("failed to read its first page, the file is truncated or damaged")
-    if any(tag in _SINGLE and count != 1 for tag, _, count, _ in layout.entries.iter_unpack(page[0])):
-        raise ValueError("its first page gives several numbers where one belongs, the file is damaged")
+    entries = layout.entries.iter_unpack(page[0])
+    if any(tag in _SINGLE and (count != 1 or kind not in _INTEGERS) for tag, kind, count, _ in entries):
+        raise ValueError("its first page gives no or several numbers where one belongs, the file is damaged")
 
 
 def _begun(file: BinaryIO) -> tuple["_Classic", int, int]:

@@ -248,7 +248,7 @@ def check_fields(names: Iterable[str]) -> None:
 
 def _count(depth: int, encoder: str | None, stem: bool) -> int:
     """How many `filters` there are: depth + 1, but for the lowest row if that is a tap."""
-    own = encoder is None or (stem and backbone(encoder).taps[0].row > depth)
+    own = encoder is None or bool(stem and backbone(encoder).taps[0].row > depth)  # any stem, which is checked later
     return depth + own
 
 

@@ -10,12 +10,16 @@ from typing import NamedTuple
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.files import is_text, replacing
+from keras_unetpp.json_files import read_bytes
 
 NAME = "index.csv"
 SPLITS = ("train", "val")
 FILE, SPLIT, KIND, GROUP = "file", "split", "kind", "group"
 
 SEPARATORS = (",", ";", "\t", "|")
+MOST_BYTES = 2**26
+"""That an index may have: some million images."""
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -46,7 +50,7 @@ def read_index(path: Path) -> Index:
     Names of columns are taken in lower case, and cells without the space around them.
 
     Raises:
-        InputError: no text, quotes that do not close, no column `file`, or no `split` nor what could stand for it.
+        InputError: too long, no text, quotes that do not close, no column `file`, or no `split` nor what stands for it.
     """
     text = _text(path).lstrip("\r\n")
     first = text.splitlines()[0] if text else ""
@@ -80,7 +84,7 @@ def write_index(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def _text(path: Path) -> str:
-    raw = path.read_bytes()
+    raw = read_bytes(path, MOST_BYTES)
     marked = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), None)
     if marked:
         encodings: tuple[str, ...] = (marked,)

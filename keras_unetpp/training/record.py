@@ -59,7 +59,7 @@ def _by_key(seen: Any) -> dict[tuple[str, str], str]:
 
 
 def _alike(one: str, other: str) -> bool:
-    parts, others = ([*text.split(" ", 3), ""][:4] for text in (one, other))
+    parts, others = ([*text.split(" ", 3), "", "", ""][:4] for text in (one, other))
     if UNHASHED in (parts[2], others[2]):
         parts[2] = others[2] = UNHASHED
     return parts == others

@@ -331,8 +331,21 @@ def test_directories_that_overlap_are_refused(tmp_path):
 
 def test_several_numbers_where_one_belongs_are_refused(tmp_path):
     path = tiff(tmp_path / "a.tif", GREY[..., None], 8, 1, tags={257: [9] * 100})
-    with pytest.raises(InputError, match="its first page gives several numbers where one belongs"):
+    with pytest.raises(InputError, match="its first page gives no or several numbers where one belongs"):
         image_size(path)
+
+
+@pytest.mark.parametrize("kind", [2, 5, 7, 12])
+@pytest.mark.parametrize("tag", [256, 257, 277])
+def test_what_is_no_whole_number_where_one_belongs_is_refused(tmp_path, tag, kind):
+    data = bytearray(tiff(tmp_path / "a.tif", GREY[..., None], 8, 1).read_bytes())
+    start = struct.unpack_from("<I", data, 4)[0]
+    entries = range(start + 2, start + 2 + 12 * struct.unpack_from("<H", data, start)[0], 12)
+    (entry,) = [at for at in entries if struct.unpack_from("<H", data, at)[0] == tag]
+    struct.pack_into("<H", data, entry + 2, kind)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match="its first page gives no or several numbers where one belongs"):
+        image_size(tmp_path / "a.tif")
 
 
 def test_a_picture_inside_a_tile_may_not_be_larger_than_the_limit(tmp_path):

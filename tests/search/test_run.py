@@ -85,7 +85,7 @@ def test_failed_trials_have_their_reason_and_end_nothing(disk_folder, tmp_path, 
 
 def test_a_loss_that_is_not_finite_is_a_failed_trial(disk_folder, tmp_path):
     settings = {**TINY, "depth": 1, "norm": "none", "width": 2, "repeat": 0}
-    result = kup.search(disk_folder, tmp_path / "search", BUDGET, **{**settings, "learning_rate": 1e38})
+    result = kup.search(disk_folder, tmp_path / "search", BUDGET, **{**settings, "learning_rate": 1e6, "epochs": 3})
     assert [one.failed.split(" in epoch")[0] for one in result.failed] == ["InputError: The loss is not finite"]
 
 

@@ -233,7 +233,9 @@ def test_a_run_of_one_class_from_before_labels_followed_goes_on(disk_folder, tmp
 
 @pytest.mark.parametrize("weights", [(), (1, -1), (0, 0), (1, float("nan")), 2, "12", (True, 1)])
 def test_class_weights_of_a_recipe(weights):
-    with pytest.raises(InputError, match=r"^Recipe.class_weights must be numbers of at least 0, one a class, and"):
+    with pytest.raises(
+        InputError, match=r"^Recipe.class_weights must be numbers from 0 to 1,000,000, one a class, and"
+    ):
         Recipe(class_weights=weights)
 
 

@@ -86,3 +86,10 @@ def test_an_index_both_ways(path):
     write_index(path, ("file", "split", "kind"), ROWS)
     assert rows(path, path.read_bytes()) == ROWS
     assert path.read_text(encoding="utf-8") == TEXT
+
+
+def test_an_index_that_is_too_long_is_not_read(path):
+    with open(path, "wb") as file:
+        file.truncate(2**26 + 1)
+    with pytest.raises(InputError, match=r"index\.csv must have at most 67,108,864 bytes\. Received: more\."):
+        read_index(path)

@@ -72,6 +72,13 @@ def test_very_much_data_is_known_by_sizes(folder, monkeypatch):
     assert changes(before, seen(folder)) == "1 with other content (1)"
 
 
+@pytest.mark.parametrize("about", ["", "1", "1 2", "1 2 3 4 5 6", " "])
+def test_a_note_that_says_less_is_of_other_data(folder, about):
+    now = record(read_folder(folder))
+    before = {split: dict.fromkeys(own, about) for split, own in now.items()}
+    assert "with other content" in changes(before, now)
+
+
 def test_what_is_noted_is_written_anew_only_where_it_must_be(folder):
     now = seen(folder)
     assert not check_same("run", now, now, False)

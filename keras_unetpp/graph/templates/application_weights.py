@@ -15,6 +15,7 @@ import numpy as np
 from keras_unetpp.downloads import retrieve
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import discard, fetching
+from keras_unetpp.finite import check_finite
 from keras_unetpp.graph.templates.applications import State, convert, original
 from keras_unetpp.h5_files import check_h5
 from keras_unetpp.spec.backbone_table import BACKBONES
@@ -73,7 +74,7 @@ def from_file(name: str, path: str | os.PathLike[str]) -> State:
         raise InputError(
             f"encoder_weights must be None, 'imagenet' or the path of a weights file. Received: {os.fspath(path)!r}."
         )
-    check_h5(Path(path), Path(path).stat().st_size, path)
+    check_h5(Path(path), Path(path).stat().st_size)
     source = original(name)
     try:
         source.load_weights(path)
@@ -84,7 +85,9 @@ def from_file(name: str, path: str | os.PathLike[str]) -> State:
             f"{''.join(f', {key}={value}' for key, value in row.arguments)}), such as it downloads itself."
         ) from error
     _check_statistics(source, name, path)
-    return convert(source, name)
+    state = convert(source, name)
+    check_finite(state, os.fspath(path))
+    return state
 
 
 def _check_statistics(source: keras.Model, name: str, path: str | os.PathLike[str]) -> None:

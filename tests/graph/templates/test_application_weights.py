@@ -156,3 +156,14 @@ def test_a_file_trained_on_another_normalisation(tmp_path):
         InputError, match=r"pixels / 255 less \[0\.0, .*'efficientnet_b0' takes \[0\.485, 0\.456, 0\.406\]"
     ):
         from_file("efficientnet_b0", tmp_path / "own.weights.h5")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite(h5, tmp_path, value):
+    shutil.copy(h5, tmp_path / "bad.h5")
+    with h5py.File(tmp_path / "bad.h5", "r+") as file:
+        found = []
+        file.visititems(lambda _, one: found.append(one) if isinstance(one, h5py.Dataset) else None)
+        found[-1][(0,) * found[-1].ndim] = value
+    with pytest.raises(InputError, match=r"bad\.h5 must hold finite weights\. Received: NaN or infinity in "):
+        from_file(NAME, tmp_path / "bad.h5")

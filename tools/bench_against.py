@@ -1,0 +1,115 @@
+"""The time of prediction now against that of an earlier commit, paired: the two trees take turns.
+
+    python tools/bench_against.py COMMIT IMAGES [--images 100] [--rounds 4]
+
+IMAGES is a folder; its images are cropped to 256 x 256 pixels. Each round runs a process of each tree, which warms up
+and then times `predict_folder` on all images and `segment` in a loop, with the Keras model and with the TFLite and ONNX
+files of its deepest level, which each tree exports itself. Printed are seconds and, of the ratios of the rounds, the
+median and the ends.
+"""
+
+import argparse
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDE = 256
+FORMATS = ("keras", "tflite", "onnx")
+
+
+def main() -> None:
+    """Unpack the earlier tree, let both run in turn, print."""
+    if sys.argv[1:2] == ["--child"]:
+        print(json.dumps(timed(Path(sys.argv[2]))))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("commit")
+    parser.add_argument("source", metavar="IMAGES", type=Path)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=4)
+    options = parser.parse_args()
+    from keras_unetpp.tables import table
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        unpack(options.commit, folder / "before")
+        crops(options.source, options.images, folder / "images")
+        rounds: list[dict[str, dict[str, float]]] = []
+        for number in range(options.rounds):
+            order = [("before", folder / "before"), ("now", ROOT)]
+            times = {which: run(tree, folder) for which, tree in (order if number % 2 else order[::-1])}
+            rounds.append(times)
+            print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
+    rows = []
+    for what in rounds[0]["now"]:
+        ratios = [one["now"][what] / one["before"][what] for one in rounds]
+        middle = [f"{statistics.median(one[which][what] for one in rounds):.2f} s" for which in ("before", "now")]
+        rows.append((what, *middle, f"{statistics.median(ratios):.3f}", f"{min(ratios):.3f}..{max(ratios):.3f}"))
+    print(f"{options.images} images of {SIDE} x {SIDE}, {options.rounds} rounds, against {options.commit}\n")
+    print(table(["what", "before", "now", "ratio", "ends"], rows))
+
+
+def unpack(commit: str, folder: Path) -> None:
+    """The files of a commit."""
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def crops(source: Path, count: int, folder: Path) -> None:
+    """Images of one size."""
+    import numpy as np
+
+    from keras_unetpp.images import list_images, read_image, write_png
+
+    folder.mkdir()
+    for path in list_images(source)[:count]:
+        image = np.asarray(read_image(path, 3))[:SIDE, :SIDE]
+        spare = [(0, SIDE - side) for side in image.shape[:2]]
+        write_png(folder / f"{path.stem}.png", np.pad(image, [*spare, (0, 0)], mode="reflect").astype(np.uint8))
+
+
+def run(tree: Path, folder: Path) -> dict[str, float]:
+    """Times of a tree, by a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(tree), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, str(Path(__file__).resolve()), "--child", str(folder / "images")]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def timed(images: Path) -> dict[str, float]:
+    """Seconds of each thing, in this process."""
+    import keras_unetpp as kup
+    from keras_unetpp.images import list_images, read_image
+
+    model = kup.load("nuclei-small")
+    arrays = [read_image(path, 3) for path in list_images(images)]
+    times = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for form in FORMATS:
+            one = model
+            if form != "keras":
+                path = Path(folder, f"m.{form}")
+                kup.export(model, path, levels=model.spec.levels[-1], size=SIDE, verify=False)
+                one = kup.Artefact(path)
+            kup.segment(one, arrays[0])
+            begin = time.perf_counter()
+            kup.predict_folder(one, images, Path(folder, f"out_{form}"))
+            middle = time.perf_counter()
+            for array in arrays:
+                kup.segment(one, array)
+            times[f"predict_folder, {form}"] = middle - begin
+            times[f"segment, {form}"] = time.perf_counter() - middle
+    return times
+
+
+if __name__ == "__main__":
+    main()
