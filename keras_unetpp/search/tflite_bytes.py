@@ -7,7 +7,7 @@ was measured on exported files, and a test compares the bound with real ones.
 from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.cost import BYTES_PER_VALUE, cost, sites
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.forms import Term
+from keras_unetpp.spec.forms import Term, collect
 from keras_unetpp.spec.plan import MEAN, Level, rows_of, structure, variables
 from keras_unetpp.spec.rows import Row, Structure
 
@@ -25,8 +25,8 @@ def tflite_bytes(spec: Spec) -> int:
     that differ in who reads it store it both ways, so it counts once more for each such reader.
     """
     values = variables(spec)
-    again = sum(factor * values[i] * values[j] for i, j, factor in _again(structure(spec)))
-    return cost(spec).weight_bytes + BYTES_PER_VALUE * int(again) + _graphs(structure(spec)) + FILE
+    besides = sum(factor * values[i] * values[j] for i, j, factor in _besides(structure(spec)))
+    return cost(spec).weight_bytes + BYTES_PER_VALUE * int(besides) + _graphs(structure(spec)) + FILE
 
 
 @remembered(1024)
@@ -39,17 +39,22 @@ def _graphs(structure: tuple) -> int:
 
 
 @remembered(1024)
-def _again(structure: tuple) -> tuple[Term, ...]:
-    """Weights that are stored both ways: with a normalisation that reads them, and as others read them."""
+def _besides(structure: tuple) -> tuple[Term, ...]:
+    """Values besides the parameters: those of operations, and weights that are stored both ways.
+
+    These are weights with a normalisation that reads them in them, which others read without it.
+    """
     rows = rows_of(structure, None)
     readers: dict[str, list[Row]] = {}
     for row in rows:
         for name in row.reads:
             readers.setdefault(name, []).append(row)
     located = sites(structure)
-    return tuple(
-        (i, j, factor * sum(reader.operation.absorbed for reader in own))
-        for row in rows
-        if row.operation.absorbs and len(own := readers.get(row.name, [])) > 1
-        for i, j, factor in row.operation.trained(located[row.name])
-    )
+    found: list[Term] = []
+    for row in rows:
+        own = readers.get(row.name, [])
+        found += row.operation.tflite_values(located[row.name])
+        if row.operation.absorbs and len(own) > 1:
+            times = sum(reader.operation.absorbed for reader in own)
+            found += ((i, j, factor * times) for i, j, factor in row.operation.trained(located[row.name]))
+    return collect(found)

@@ -102,6 +102,10 @@ class Operation:
     def tflite(self) -> int:
         """Bytes in a .tflite file, its weights and those of any layer aside."""
 
+    @abstractmethod
+    def tflite_values(self, site: Site) -> Iterable[Term]:
+        """Values that a .tflite file stores besides its parameters."""
+
     @property
     @abstractmethod
     def absorbs(self) -> bool:
@@ -174,9 +178,32 @@ class Weightless:
     frozen = macs = image_macs = trained
 
 
+@dataclass(frozen=True)
+class _Strided(SameWidth, Weightless):
+    strides: Sides
+    of_image = False
+
+
+class Divides(_Strided):
+    """Fewer pixels, without weights: sides are divided by the strides, one for each axis."""
+
+    def halvings(self, reads: Sequence[Sides]) -> Sides:
+        """Once more for each factor of 2 in a stride."""
+        return divided(reads[0], self.strides)
+
+
+class Multiplies(_Strided):
+    """More pixels, without weights: sides are multiplied by the strides, one for each axis."""
+
+    def halvings(self, reads: Sequence[Sides]) -> Sides:
+        """Once less for each factor of 2 in a stride."""
+        return multiplied(reads[0], self.strides)
+
+
 class Kernel:
     """A kernel and perhaps a bias, all trained; a .tflite file has a batch normalisation after it in these."""
 
+    of_image = False
     absorbs = True
     bias = True
 
@@ -219,6 +246,10 @@ class OneLayer:
     def tflite(self) -> int:
         """Nothing on top of what any layer takes."""
         return 0
+
+    def tflite_values(self, site: Site) -> Iterable[Term]:
+        """None."""
+        return ()
 
     def made(self, site: Site) -> Form:
         """Its outputs."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from keras_unetpp.spec.backbones import Tap
 from keras_unetpp.spec.facts import (
     AskedWidth,
+    Divides,
     Kernel,
+    Multiplies,
     OneLayer,
     Operation,
     Pointwise,
@@ -85,7 +87,6 @@ class Conv(Kernel, OneLayer, Operation):
     bias: bool = True
     initializer: str = "he_normal"
     kind = "conv"
-    of_image = False
 
     def channels(self, reads: Sequence[Form], width: Form | None) -> Sequence[Form]:
         """The width asked for; depthwise, that of what it reads."""
@@ -114,6 +115,10 @@ class Conv(Kernel, OneLayer, Operation):
         """The kernel once an output pixel."""
         return ((i, j, factor * site.cells) for i, j, factor in self.weights(site))
 
+    def tflite_values(self, site: Site) -> Iterable[Term]:
+        """A bias of zeros in place of none."""
+        return () if self.bias else linear(site.makes[0])
+
 
 @dataclass(frozen=True)
 class TransposedConv(AskedWidth, Kernel, OneLayer, Operation):
@@ -127,7 +132,6 @@ class TransposedConv(AskedWidth, Kernel, OneLayer, Operation):
     kernel: int
     strides: Sides
     kind = "transpose"
-    of_image = False
 
     def halvings(self, reads: Sequence[Sides]) -> Sides:
         """Once less for each factor of 2 in a stride."""
@@ -205,41 +209,17 @@ class Dropout(SameWidth, Pointwise, Weightless, OneLayer, Operation):
     kind = "dropout"
 
 
-@dataclass(frozen=True)
-class _Strided(SameWidth, Weightless, OneLayer):
-    """Fewer or more pixels, without weights.
-
-    Attributes:
-        strides: by axis.
-    """
-
-    strides: Sides
-    of_image = False
-
-
-class MaxPool(_Strided, Operation):
+class MaxPool(Divides, OneLayer, Operation):
     """The largest value of each block of pixels, whose sides are the strides."""
 
     kind = "max_pool"
-
-    def halvings(self, reads: Sequence[Sides]) -> Sides:
-        """Once more for each factor of 2 in a stride."""
-        return divided(reads[0], self.strides)
 
     def reach(self, cell: int, axis: int) -> Span:
         """The block."""
         return self.strides[axis] * cell, self.strides[axis] * (cell + 1) - 1
 
 
-class _Larger(_Strided):
-    """A side is multiplied by the stride."""
-
-    def halvings(self, reads: Sequence[Sides]) -> Sides:
-        """Once less for each factor of 2 in a stride."""
-        return multiplied(reads[0], self.strides)
-
-
-class Nearest(_Larger, Operation):
+class Nearest(Multiplies, OneLayer, Operation):
     """Each pixel repeated."""
 
     kind = "nearest"
@@ -249,7 +229,7 @@ class Nearest(_Larger, Operation):
         return cell // self.strides[axis], cell // self.strides[axis]
 
 
-class Bilinear(_Larger, Operation):
+class Bilinear(Multiplies, OneLayer, Operation):
     """Between the centres of pixels, their mean, the nearer the more."""
 
     kind = "bilinear"
@@ -307,6 +287,10 @@ class Backbone(AskedWidth, Operation):
     of_image = True
     tflite = 0
     absorbs = absorbed = False
+
+    def tflite_values(self, site: Site) -> Iterable[Term]:
+        """None that its layers do not leave room for."""
+        return ()
 
     @property
     def layers(self) -> int:

@@ -122,7 +122,7 @@ def test_one_that_leaves_a_fact_out_cannot_be_defined():
     with pytest.raises(TypeError, match=r"^An operation states all its facts\. Blur lacks: kind\.$"):
         type("Blur", rest, {})
     assert "Blur" not in {one.__name__ for one in OPERATIONS}
-    assert len(FACTS) == 15
+    assert len(FACTS) == 16
 
 
 def test_widths_and_resolutions_that_do_not_fit_are_refused():
