@@ -41,7 +41,8 @@ class Operation:
     """What one layer does; equal by value. Subclasses state every fact below."""
 
     def __init_subclass__(cls) -> None:
-        missing = [fact for fact in FACTS if getattr(getattr(cls, fact), "__isabstractmethod__", False)]
+        names = dict.fromkeys((*FACTS, *dir(cls)))
+        missing = [name for name in names if getattr(getattr(cls, name), "__isabstractmethod__", False)]
         if missing:
             raise TypeError(f"An operation states all its facts. {cls.__name__} lacks: {', '.join(missing)}.")
         OPERATIONS.append(cls)
@@ -207,9 +208,9 @@ class Kernel:
     absorbs = True
     bias = True
 
+    @abstractmethod
     def weights(self, site: Site) -> Iterable[Term]:
         """Those of the kernel, along both axes or all three."""
-        raise NotImplementedError
 
     def trained(self, site: Site) -> Iterable[Term]:
         """The kernel, and the bias of each channel."""

@@ -63,11 +63,12 @@ def structure(spec: Spec) -> tuple:
 @remembered(1024)
 def rows_of(structure: tuple, level: Level) -> tuple[Row, ...]:
     """The plan of a structure; `plan` is the checked way in."""
+    chosen = Structure(*structure)
     if level is None:
-        return tuple(_Planner(Structure(*structure)).rows())
+        return keep(tuple(_Planner(chosen).rows()), map(head_name, chosen.levels))
     rows = rows_of(structure, None)
     if level == MEAN:
-        writer = Writer(Structure(*structure), rows)
+        writer = Writer(chosen, rows)
         writer.part = MEAN
         writer.put(MEAN, Average(), [row.name for row in rows if isinstance(row.operation, Output)])
         return tuple(writer.rows.values())

@@ -115,6 +115,8 @@ class Writer:
 
     def put(self, name: str, operation: Operation, reads: Sequence[str] = (), width: Form | None = None) -> str:
         """The same, of a row whose whole name is given."""
+        if name in self.rows:
+            raise ValueError(f"There are two rows {name}.")
         sources = tuple(reads) or ((self.tip,) if self.tip else ())
         first, *more = operation.channels([self.channels(source) for source in sources], width)
         halvings = operation.halvings([self.rows[row_name(source)].halvings for source in sources])

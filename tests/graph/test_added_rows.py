@@ -170,6 +170,35 @@ def test_another_row_under_the_same_name_is_another_network(monkeypatch):
     assert all(one != other for one, other in zip(before, (cost(spec), plan(spec)), strict=True))
 
 
+def test_what_no_head_needs_is_no_part_of_the_network(monkeypatch):
+    def detour(writer, width):
+        given = writer.tip
+        writer.add("unread", Conv(5), width=width)
+        writer.add("conv", Conv(3), [given], width)
+
+    monkeypatch.setitem(BLOCKS, "detour", Block("a layer that none reads", "none", detour))
+    spec = spec_of({"block": "detour"})
+    assert not any("unread" in row.name for row in plan(spec))
+    assert built(spec)[0].count_params() == cost(spec).params
+
+
+def test_rows_that_cannot_be_are_told(monkeypatch):
+    def twice(writer, width):
+        writer.add("conv", Conv(3), width=width)
+        writer.add("conv", Conv(3), width=width)
+
+    monkeypatch.setitem(BLOCKS, "twice", Block("two rows of one name", "none", twice))
+    with pytest.raises(ValueError, match=r"^There are two rows x_0_0_conv\.$"):
+        plan(spec_of({"block": "twice"}))
+    monkeypatch.setitem(DOWNS, "none", Design("nothing", "none", lambda writer, strides: None))
+    with pytest.raises(ValueError, match=r"^x_1_0_act2 halves the sides \(0, 0\) times, and not \(1, 1\) times\.$"):
+        plan(spec_of({"down": "none"}))
+    monkeypatch.setitem(BLOCKS, "third", Block("a share", "none", lambda writer, width: writer.add(
+        "conv", Conv(1), width=share(width, 3))))  # fmt: skip
+    with pytest.raises(ValueError, match="is not whole: its design must name the multiple that it needs"):
+        build(spec_of({"block": "third"}))
+
+
 def test_a_row_says_what_it_needs_of_the_other_fields(monkeypatch):
     monkeypatch.setitem(BLOCKS, "bottleneck", ROWS["bottleneck"][2])
     with pytest.raises(InputError) as caught:

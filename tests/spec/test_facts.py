@@ -8,7 +8,17 @@ from counting import macs_of
 
 from keras_unetpp.graph.layers import MAKERS, make
 from keras_unetpp.spec import Spec
-from keras_unetpp.spec.facts import FACTS, OPERATIONS, OneLayer, Operation, Pointwise, SameWidth, Site, Weightless
+from keras_unetpp.spec.facts import (
+    FACTS,
+    OPERATIONS,
+    Kernel,
+    OneLayer,
+    Operation,
+    Pointwise,
+    SameWidth,
+    Site,
+    Weightless,
+)
 from keras_unetpp.spec.forms import constant, value
 from keras_unetpp.spec.ops import (
     Add,
@@ -121,6 +131,10 @@ def test_one_that_leaves_a_fact_out_cannot_be_defined():
     rest = (SameWidth, Pointwise, Weightless, OneLayer, Operation)
     with pytest.raises(TypeError, match=r"^An operation states all its facts\. Blur lacks: kind\.$"):
         type("Blur", rest, {})
+    with pytest.raises(
+        TypeError, match=r"^An operation states all its facts\. Blur lacks: kind, channels, .*, weights\.$"
+    ):
+        type("Blur", (Kernel, OneLayer, Operation), {})
     assert "Blur" not in {one.__name__ for one in OPERATIONS}
     assert len(FACTS) == 16
 
