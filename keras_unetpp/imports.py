@@ -4,7 +4,6 @@ import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -19,8 +18,11 @@ def around_import(name: str, around: Around) -> None:
         sys.meta_path.insert(0, _Finder(name, around))
 
 
-class _Finder(MetaPathFinder):
-    """Finds one module where it is, once, with a loader that enters the context."""
+class _Finder:
+    """Finds one module where it is, once, with a loader that enters the context.
+
+    The base classes of `importlib.abc` would add nothing to it, or to the loader, but a slow import.
+    """
 
     def __init__(self, name: str, around: Around) -> None:
         self.name, self.around = name, around
@@ -32,11 +34,12 @@ class _Finder(MetaPathFinder):
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self.around)
+            loader: Any = _Loader(spec.loader, self.around)
+            spec.loader = loader
         return spec
 
 
-class _Loader(Loader):
+class _Loader:
     """The module's own loader, inside the context; the module is left with its own."""
 
     def __init__(self, own: Any, around: Around) -> None:

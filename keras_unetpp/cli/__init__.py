@@ -14,7 +14,7 @@ from keras_unetpp.cli.quiet import hush
 from keras_unetpp.cli.say import tell
 from keras_unetpp.errors import InputError, InputWarning
 
-COMMANDS = ("data", "train", "search", "predict", "levels", "prune", "export", "backbones", "zoo")
+COMMANDS = ("data", "train", "search", "predict", "levels", "prune", "export", "backbones", "designs", "zoo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,9 @@ from keras_unetpp.graph.layers import make
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.memory import check_params
-from keras_unetpp.spec.plan import IMAGE, head_name, plan
+from keras_unetpp.spec.ops import Backbone
+from keras_unetpp.spec.plan import head_name, plan
+from keras_unetpp.spec.rows import IMAGE
 
 
 def build(spec: Spec | tuple[int | None, ...] | None = None, *, preset: str | None = None, **fields: Any) -> UNetPP:
@@ -67,12 +69,13 @@ def assemble(spec: Spec) -> UNetPP:
     taps: dict[str, Any] = {}
     for row in plan(spec):
         sources = [tensors[name] for name in row.reads]
-        if row.tap:
+        if isinstance(row.operation, Backbone):
             taps = taps or encode(spec, sources[0])  # the first tap reads the image
-            tensors[row.name] = taps[row.tap.layer]
+            tensors[row.name] = taps[row.operation.tap.layer]
             continue
         layer = make(row, spec)
-        tensors[row.name] = layer(sources if len(sources) > 1 else sources[0]) if sources else layer.output
+        made = layer(sources if len(sources) > 1 else sources[0]) if sources else layer.output
+        tensors |= zip(row.outputs, made if row.more else [made], strict=True)
     outputs: Any = {head_name(level): tensors[head_name(level)] for level in spec.levels}
     if not spec.deep_supervision:
         outputs = outputs[head_name(spec.depth)]

@@ -8,7 +8,8 @@ import keras
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.pixels import Intake
-from keras_unetpp.spec.plan import MEAN, NORMALIZATION, Level, head_name
+from keras_unetpp.spec.designs import NORMALIZATION
+from keras_unetpp.spec.plan import MEAN, Level, head_name
 
 _NODE_LAYER = re.compile(r"x_(\d+)_\d+_")
 _HEAD = re.compile(r"L\d+")

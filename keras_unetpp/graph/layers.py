@@ -1,42 +1,60 @@
-"""One table: the kind of a plan's row -> the stock Keras layer that computes it."""
+"""One table: the class of an operation -> the stock Keras layer that computes it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
+from keras_unetpp.errors import InputError
+from keras_unetpp.spec import ops
 from keras_unetpp.spec.backbone_table import SCALINGS
+from keras_unetpp.spec.facts import OPERATIONS
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.plan import Row, value, variables
+from keras_unetpp.spec.forms import value
+from keras_unetpp.spec.plan import variables
+from keras_unetpp.spec.rows import Row
+
+Maker = Callable[[Any, Row, Spec], keras.layers.Layer]
+"""An operation, its row and the Spec -> the layer."""
 
 
 def make(row: Row, spec: Spec) -> keras.layers.Layer:
     """The layer of a row, carrying the row's name."""
-    return _MAKERS[row.kind](row, spec)
+    return MAKERS[type(row.operation)](row.operation, row, spec)
 
 
 def _ranked(name: str, spec: Spec) -> Callable[..., keras.layers.Layer]:
     return getattr(layers, f"{name}{spec.rank}D")
 
 
-def _conv(row: Row, spec: Spec) -> keras.layers.Layer:
-    channels = value(row.channels, variables(spec))
-    start = "glorot_uniform" if row.part.startswith("L") else "he_normal"
-    return _ranked("Conv", spec)(channels, row.kernel, padding="same", kernel_initializer=start, name=row.name)
+def _conv(operation: ops.Conv, row: Row, spec: Spec) -> keras.layers.Layer:
+    options: dict[str, Any] = {
+        **{"strides": operation.strides or 1, "dilation_rate": operation.dilation, "use_bias": operation.bias},
+        **{"padding": "same", "name": row.name},
+    }
+    if operation.depthwise:
+        return _ranked("DepthwiseConv", spec)(operation.kernel, depthwise_initializer=operation.initializer, **options)
+    options |= {"groups": operation.groups, "kernel_initializer": operation.initializer}
+    return _ranked("Conv", spec)(value(row.channels, variables(spec)), operation.kernel, **options)
 
 
-def _transpose(row: Row, spec: Spec) -> keras.layers.Layer:
-    channels = value(row.channels, variables(spec))
-    return getattr(layers, f"Conv{spec.rank}DTranspose")(channels, row.kernel, strides=2, padding="same", name=row.name)
+def _transpose(operation: ops.TransposedConv, row: Row, spec: Spec) -> keras.layers.Layer:
+    make_one = getattr(layers, f"Conv{spec.rank}DTranspose")
+    options = {"strides": operation.strides, "padding": "same", "name": row.name}
+    return make_one(value(row.channels, variables(spec)), operation.kernel, **options)
 
 
-def _up_sampling(row: Row, spec: Spec) -> keras.layers.Layer:
-    options = {"interpolation": row.kind} if spec.rank == 2 else {}
-    return _ranked("UpSampling", spec)(2, name=row.name, **options)
+def _nearest(operation: ops.Nearest, row: Row, spec: Spec) -> keras.layers.Layer:
+    return _ranked("UpSampling", spec)(operation.strides, name=row.name)
 
 
-def _standardize(row: Row, spec: Spec) -> keras.layers.Layer:
+def _bilinear(operation: ops.Bilinear, row: Row, spec: Spec) -> keras.layers.Layer:
+    return layers.UpSampling2D(operation.strides, interpolation="bilinear", name=row.name)
+
+
+def _standardize(operation: ops.Standardize, row: Row, spec: Spec) -> keras.layers.Layer:
     """Each image by its own mean and variance, all channels alike.
 
     The constant only keeps a blank image at 0: by default it is so small that an image in other units, or of low
@@ -48,7 +66,7 @@ def _standardize(row: Row, spec: Spec) -> keras.layers.Layer:
     )
 
 
-def _affine(row: Row, spec: Spec) -> keras.layers.Layer:
+def _affine(operation: ops.Affine, row: Row, spec: Spec) -> keras.layers.Layer:
     """Pixel values, or those that one image's statistics have normalised, in the range a backbone was trained on.
 
     Channels of other images than RGB take those of red, green and blue in turn; a single one takes their mean.
@@ -61,32 +79,41 @@ def _affine(row: Row, spec: Spec) -> keras.layers.Layer:
     return layers.Rescaling(*(x.tolist() for x in pair), name=row.name)
 
 
-def _batch(row: Row, spec: Spec) -> keras.layers.Layer:
+def _batch(operation: ops.BatchNorm, row: Row, spec: Spec) -> keras.layers.Layer:
     return layers.BatchNormalization(momentum=spec.norm_momentum, epsilon=spec.norm_epsilon, name=row.name)
 
 
-def _group(row: Row, spec: Spec) -> keras.layers.Layer:
-    groups = spec.norm_groups if row.kind == "group" else -1
-    return layers.GroupNormalization(groups, epsilon=spec.norm_epsilon, name=row.name)
+def _group(operation: ops.GroupNorm, row: Row, spec: Spec) -> keras.layers.Layer:
+    channels = value(row.channels, variables(spec))
+    if channels % spec.norm_groups:
+        raise InputError(
+            f"Spec.norm_groups must divide the {channels} channels of layer {row.name}. Received: {spec.norm_groups}."
+        )
+    return layers.GroupNormalization(spec.norm_groups, epsilon=spec.norm_epsilon, name=row.name)
 
 
-_MAKERS: dict[str, Callable[[Row, Spec], keras.layers.Layer]] = {
-    "input": lambda row, spec: layers.InputLayer(spec.input_shape, name=row.name),
-    "rescale": lambda row, spec: layers.Rescaling(1 / 255, name=row.name),
-    "standardize": _standardize,
-    "affine": _affine,
-    "conv": _conv,
-    "batch": _batch,
-    "group": _group,
-    "instance": _group,
-    "layer": lambda row, spec: layers.LayerNormalization(epsilon=spec.norm_epsilon, name=row.name),
-    "activation": lambda row, spec: layers.Activation(spec.activation, name=row.name),
-    "dropout": lambda row, spec: layers.Dropout(spec.dropout, name=row.name),
-    "max_pool": lambda row, spec: _ranked("MaxPooling", spec)(2, name=row.name),
-    "transpose": _transpose,
-    "nearest": _up_sampling,
-    "bilinear": _up_sampling,
-    "concat": lambda row, spec: layers.Concatenate(name=row.name),
-    "output": lambda row, spec: layers.Activation(spec.output_activation, dtype="float32", name=row.name),
-    "average": lambda row, spec: layers.Average(dtype="float32", name=row.name),
+MAKERS: dict[type, Maker] = {
+    ops.Input: lambda _, row, spec: layers.InputLayer(spec.input_shape, name=row.name),
+    ops.Rescale: lambda _, row, spec: layers.Rescaling(1 / 255, name=row.name),
+    ops.Standardize: _standardize,
+    ops.Affine: _affine,
+    ops.Conv: _conv,
+    ops.TransposedConv: _transpose,
+    ops.BatchNorm: _batch,
+    ops.GroupNorm: _group,
+    ops.InstanceNorm: lambda _, row, spec: layers.GroupNormalization(-1, epsilon=spec.norm_epsilon, name=row.name),
+    ops.LayerNorm: lambda _, row, spec: layers.LayerNormalization(epsilon=spec.norm_epsilon, name=row.name),
+    ops.Activation: lambda operation, row, spec: layers.Activation(operation.function, name=row.name),
+    ops.Dropout: lambda _, row, spec: layers.Dropout(spec.dropout, name=row.name),
+    ops.MaxPool: lambda operation, row, spec: _ranked("MaxPooling", spec)(operation.strides, name=row.name),
+    ops.Nearest: _nearest,
+    ops.Bilinear: _bilinear,
+    ops.Concat: lambda _, row, spec: layers.Concatenate(name=row.name),
+    ops.Add: lambda _, row, spec: layers.Add(name=row.name),
+    ops.Output: lambda _, row, spec: layers.Activation(spec.output_activation, dtype="float32", name=row.name),
+    ops.Average: lambda _, row, spec: layers.Average(dtype="float32", name=row.name),
 }
+"""A maker for each operation; a backbone's is `graph.encoder`, since it makes many layers."""
+
+if missing := [one.__name__ for one in OPERATIONS if one not in MAKERS and one is not ops.Backbone]:
+    raise TypeError(f"graph.layers lacks a maker for {', '.join(missing)}.")

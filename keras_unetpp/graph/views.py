@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_unetpp.spec.plan import NORMALIZATION
+from keras_unetpp.spec.designs import NORMALIZATION
 
 _ATTENTION = (layers.Attention, layers.AdditiveAttention, layers.MultiHeadAttention, layers.GroupQueryAttention)
 

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any, NamedTuple
 
 from keras_unetpp.errors import InputError, hint
@@ -143,6 +142,8 @@ def every() -> Iterator[Backbone]:
 
 @cache
 def _facts() -> dict[str, list[list[int]]]:
+    from importlib import resources  # slow, and only backbones need it
+
     text = resources.files("keras_unetpp.spec").joinpath(FACTS_FILE).read_text(encoding="utf-8")
     facts: dict[str, Any] = json.loads(text)
     return facts

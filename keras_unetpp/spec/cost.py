@@ -1,38 +1,23 @@
 """Closed-form cost of a network: parameters, multiply-accumulates, bytes. Builds nothing, needs no Keras.
 
-For one structure, parameters and multiply-accumulates are quadratic forms in (1, channels, classes, filters.., channels
-of a backbone's taps), and live memory is the maximum of a few linear ones. They are derived once from the plan and then
-only evaluated, which is what lets a search judge over 10,000 Specs a second.
+For one structure, parameters and multiply-accumulates are quadratic forms in the widths, and live memory is the maximum
+of a few linear ones: sums and walks over what the operations of its plan state. They are derived once and then only
+evaluated, which is what lets a search judge over 10,000 Specs a second.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
+import math
+from operator import mul
 from typing import NamedTuple
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.spec.choices import remembered
+from keras_unetpp.spec.facts import Site
 from keras_unetpp.spec.fields import Spec, check_sides
-from keras_unetpp.spec.plan import (
-    CHANNELS,
-    ONE,
-    Form,
-    Level,
-    Row,
-    check_level,
-    lowest,
-    plan,
-    rows_of,
-    structure,
-    value,
-    variables,
-)
+from keras_unetpp.spec.forms import Form, Term, collect, scaled, total
+from keras_unetpp.spec.plan import Level, check_level, lowest, plan, rows_of, structure, variables
+from keras_unetpp.spec.rows import Row, row_name
 
 BYTES_PER_VALUE = 4
-TRAINED_PER_CHANNEL = {"batch": 2, "group": 2, "instance": 2, "layer": 2}
-FROZEN_PER_CHANNEL = {"batch": 2}
-"""Scale and offset of each normalisation; batch normalisation also keeps a mean and a variance."""
-
-Term = tuple[int, int, int]
 
 
 class Cost(NamedTuple):
@@ -55,18 +40,18 @@ class Cost(NamedTuple):
     activation_bytes: int | None
 
 
-@dataclass(frozen=True)
-class _Forms:
-    """The forms of some rows, as terms (i, j, factor) meaning factor * v[i] * v[j] for the variables v; v[0] is 1.
+class _Forms(NamedTuple):
+    """What some rows cost, as forms over the variables, all times one denominator.
 
-    `macs` and `peaks` are for one pixel of the lowest row, `fixed` are multiply-accumulates that no size changes.
+    `macs` and `peaks` are for one pixel of the lowest row, `image_macs` for an image whatever its size.
     """
 
     trained: tuple[Term, ...]
     frozen: tuple[Term, ...]
     macs: tuple[Term, ...]
-    fixed: int
+    image_macs: tuple[Term, ...]
     peaks: tuple[Form, ...]
+    denominator: int
 
 
 def cost(spec: Spec, level: Level = None, size: tuple[int, ...] | None = None) -> Cost:
@@ -83,14 +68,14 @@ def cost(spec: Spec, level: Level = None, size: tuple[int, ...] | None = None) -
     >>> cost(Spec.preset("unet++"), level=1).params
     100961
     """
-    return _evaluate(_forms(structure(spec), check_level(spec, level), spec.rank), spec, _pixels(spec, size))
+    return _evaluate(_forms(structure(spec), check_level(spec, level)), spec, _pixels(spec, size))
 
 
 def node_costs(spec: Spec, level: Level = None, size: tuple[int, ...] | None = None) -> dict[str, Cost]:
     """Cost of each node (`x_0_0`, ..) and head (`L1`, ..); `activation_bytes` is the sum of the outputs made there."""
     pixels = _pixels(spec, size)
     parts = dict.fromkeys(row.part for row in plan(spec, level))
-    return {part: _evaluate(_forms(structure(spec), level, spec.rank, part), spec, pixels) for part in parts}
+    return {part: _evaluate(_forms(structure(spec), level, part), spec, pixels) for part in parts}
 
 
 def _pixels(spec: Spec, size: tuple[int, ...] | None) -> int | None:
@@ -110,105 +95,69 @@ def _pixels(spec: Spec, size: tuple[int, ...] | None) -> int | None:
 
 
 def _evaluate(forms: _Forms, spec: Spec, pixels: int | None) -> Cost:
-    v = variables(spec)
+    v, of = variables(spec), forms.denominator
     trained = sum([factor * v[i] * v[j] for i, j, factor in forms.trained])
-    params = trained + sum([factor * v[i] * v[j] for i, j, factor in forms.frozen])
+    params = (trained + sum([factor * v[i] * v[j] for i, j, factor in forms.frozen])) // of
     macs = peak = None
     if pixels is not None:
-        macs = pixels * sum([factor * v[i] * v[j] for i, j, factor in forms.macs]) + forms.fixed
-        peak = BYTES_PER_VALUE * pixels * max([value(form, v) for form in forms.peaks])
-    return Cost(params, trained, macs, BYTES_PER_VALUE * params, peak)
+        macs = pixels * sum([factor * v[i] * v[j] for i, j, factor in forms.macs])
+        if forms.image_macs:
+            macs += sum([factor * v[i] * v[j] for i, j, factor in forms.image_macs])
+        macs //= of
+        peak = BYTES_PER_VALUE * pixels * max([sum(map(mul, form, v)) for form in forms.peaks]) // of
+    return Cost(params, trained // of, macs, BYTES_PER_VALUE * params, peak)
 
 
-@lru_cache(maxsize=4096)
-def _forms(structure: tuple, level: Level, rank: int, part: str | None = None) -> _Forms:
+@remembered(4096)
+def _forms(structure: tuple, level: Level, part: str | None = None) -> _Forms:
     """Forms of a plan, or of one part of it."""
     rows = rows_of(structure, level)
-    by_name = {row.name: row for row in rows}
-    last = lowest(structure)
-    scale = tuple(2 ** (rank * (last - row)) for row in range(last + 1))
-    own = [row for row in rows if part in (None, row.part)]
-    return _Forms(
-        _collect(term for row in own for term in _trained(row, by_name, rank)),
-        _collect(term for row in own for term in _frozen(row)),
-        _collect(term for row in own for term in _macs(row, by_name, rank, scale)),
-        sum(row.tap.fixed for row in own if row.tap),
-        _peaks(rows, scale) if part is None else (_total(_made(row, scale) for row in own),),
-    )
+    located = sites(structure, level)
+    own = [(row.operation, located[row.name]) for row in rows if part in (None, row.part)]
+    trained = collect(term for operation, site in own for term in operation.trained(site))
+    frozen = collect(term for operation, site in own for term in operation.frozen(site))
+    macs = collect(term for operation, site in own for term in operation.macs(site))
+    image_macs = collect(term for operation, site in own for term in operation.image_macs(site))
+    peaks = _peaks(rows, located) if part is None else (total(operation.made(site) for operation, site in own),)
+    factors = [*(term[2] for term in (*trained, *frozen, *macs, *image_macs)), *(one for form in peaks for one in form)]
+    denominator = math.lcm(*(factor.denominator for factor in factors))
+
+    def whole(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+        return tuple((i, j, int(factor * denominator)) for i, j, factor in terms)
+
+    forms = tuple(tuple(map(int, scaled(form, denominator))) for form in peaks)
+    return _Forms(whole(trained), whole(frozen), whole(macs), whole(image_macs), forms, denominator)
 
 
-def _scaled(row: Row, scale: tuple[int, ...]) -> Form:
-    return tuple(scale[row.resolution] * factor for factor in row.channels)
+def sites(structure: tuple, level: Level = None) -> dict[str, Site]:
+    """Where the operation of each row of a plan stands, by the row's name."""
+    rows = rows_of(structure, level)
+    outputs = {name: form for row in rows for name, form in row.outputs.items()}
+    most = lowest(structure)
+    cells = {row.name: 2 ** sum(most - halvings for halvings in row.halvings) for row in rows}
+    return {
+        row.name: Site(
+            len(row.halvings),
+            [outputs[name] for name in row.reads],
+            list(row.outputs.values()),
+            cells[row_name(row.reads[0])] if row.reads else cells[row.name],
+            cells[row.name],
+        )
+        for row in rows
+    }
 
 
-def _constant(count: int, like: Form) -> Form:
-    return tuple(count * (position == ONE) for position in range(len(like)))
-
-
-def _made(row: Row, scale: tuple[int, ...]) -> Form:
-    """Values of all outputs that a row makes."""
-    return _constant(row.tap.values * scale[row.resolution], row.channels) if row.tap else _scaled(row, scale)
-
-
-def _total(forms: Iterable[Form]) -> Form:
-    return tuple(map(sum, zip(*forms, strict=True)))
-
-
-def _collect(terms: Iterable[Term]) -> tuple[Term, ...]:
-    total: dict[tuple[int, int], int] = {}
-    for i, j, factor in terms:
-        pair = (min(i, j), max(i, j))
-        total[pair] = total.get(pair, 0) + factor
-    return tuple((i, j, factor) for (i, j), factor in total.items() if factor)
-
-
-def _linear(form: Form, factor: int) -> Iterable[Term]:
-    return ((ONE, position, factor * part) for position, part in enumerate(form))
-
-
-def _product(row: Row, by_name: dict[str, Row], factor: int) -> Iterable[Term]:
-    """factor * input channels * output channels."""
-    source = by_name[row.reads[0]].channels
-    return ((i, j, factor * a * b) for i, a in enumerate(source) if a for j, b in enumerate(row.channels) if b)
-
-
-def _frozen(row: Row) -> Iterable[Term]:
-    if row.tap:
-        yield ONE, ONE, row.tap.frozen
-    yield from _linear(row.channels, FROZEN_PER_CHANNEL.get(row.kind, 0))
-
-
-def _trained(row: Row, by_name: dict[str, Row], rank: int) -> Iterable[Term]:
-    if row.tap:
-        yield ONE, ONE, row.tap.trained
-        yield ONE, CHANNELS, row.tap.image
-    if row.kernel:
-        yield from _product(row, by_name, row.kernel**rank)
-        yield from _linear(row.channels, 1)
-    yield from _linear(row.channels, TRAINED_PER_CHANNEL.get(row.kind, 0))
-
-
-def _macs(row: Row, by_name: dict[str, Row], rank: int, scale: tuple[int, ...]) -> Iterable[Term]:
-    """A transposed convolution works once per input pixel, a convolution once per output pixel."""
-    if row.tap:
-        yield ONE, ONE, row.tap.macs * scale[row.resolution]
-        yield ONE, CHANNELS, row.tap.image_macs * scale[row.resolution]
-    if row.kernel:
-        at = by_name[row.reads[0]].resolution if row.kind == "transpose" else row.resolution
-        yield from _product(row, by_name, row.kernel**rank * scale[at])
-
-
-def _peaks(rows: tuple[Row, ...], scale: tuple[int, ...]) -> tuple[Form, ...]:
+def _peaks(rows: tuple[Row, ...], sites: dict[str, Site]) -> tuple[Form, ...]:
     """Live memory at each step, less the steps that another step exceeds whatever the widths are."""
     last_reader = {name: step for step, row in enumerate(rows) for name in row.reads}
     live: dict[str, Form] = {}
     found: set[Form] = set()
     for step, row in enumerate(rows):
-        if row.tap:
-            inside = _constant(row.tap.live * scale[row.resolution], row.channels)
-            found.add(_total([inside, *live.values()]))
-        live[row.name] = _scaled(row, scale)
-        found.add(_total(live.values()))
+        site = sites[row.name]
+        if any(inside := row.operation.inside(site)):
+            found.add(total([inside, *live.values()]))
+        live |= {name: scaled(form, site.cells) for name, form in row.outputs.items()}
+        found.add(total(live.values()))
         for name in row.reads:
             if last_reader[name] == step:
                 live.pop(name, None)

@@ -1,7 +1,7 @@
 """`Spec`: one frozen, validated description of a network, from which everything else is derived."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -9,6 +9,9 @@ from keras_unetpp.errors import InputError, brief, hint
 from keras_unetpp.json_files import anything, mapping, parse_json
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
+from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
+from keras_unetpp.spec.choices import Choices, OrNone
+from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.limits import (
     MAX_DEPTH,
     MOST_CHANNELS,
@@ -18,21 +21,18 @@ from keras_unetpp.spec.limits import (
     check_whole,
     check_widths,
 )
+from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.presets import PRESETS
 from keras_unetpp.spec.records import completed
 
 WEIGHT_NAMES = ("imagenet", "own")
 WEIGHT_FILES = (".safetensors", ".h5", ".pth")
-ACTIVATIONS = (
-    *("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "hard_silu", "softplus", "tanh"),
-    *("sigmoid", "linear"),
-)
 MOST_TEXT = 2**20
 """Characters of a Spec as text."""
 
 
-def _choice(default: str | None, allowed: Iterable[str | None], text: str) -> Any:
-    return field(default=default, metadata={"allowed": tuple(allowed), "help": text})
+def _choice(default: str | None, allowed: Collection[str | None], text: str) -> Any:
+    return field(default=default, metadata={"allowed": allowed, "help": text})
 
 
 def _field(default: Any, text: str) -> Any:
@@ -59,16 +59,18 @@ class Spec:
     depth: int = _field(4, f"rows below the first, and levels: 1..{MAX_DEPTH}")
     filters: tuple[int, ...] = _field((), "widths of rows 0..depth, top first; with a backbone, of rows 0..depth-1")
     width: InitVar[int | None] = None
-    block: str = _choice("conv", ("conv", "preact"), "node: conv-norm-activation twice, or norm-activation-conv twice")
-    decoder_block: str | None = _choice(None, (None, "conv", "preact"), "block of the columns j >= 1; none: as `block`")
-    norm: str = _choice("batch", ("none", "batch", "group", "instance", "layer"), "normalisation inside a node")
+    block: str = _choice("conv", BLOCKS, "layers of a node")
+    decoder_block: str | None = _choice(None, OrNone(BLOCKS), "block of the columns j >= 1; none: as `block`")
+    norm: str = _choice("batch", NORMS, "normalisation inside a node")
     norm_groups: int = _field(8, "groups of group normalisation; must divide every width")
     norm_epsilon: float = _field(1e-5, "added to the variance")
     norm_momentum: float = _field(0.9, "of the moving averages of batch normalisation (Keras' sense)")
     activation: str = _choice("relu", ACTIVATIONS, "activation inside a node")
     dropout: float = _field(0.0, "rate between the two convolutions of a node")
-    up: str = _choice("transpose", ("transpose", "nearest", "bilinear"), "up-sampling by 2")
+    down: str = _choice("max", DOWNS, "down-sampling by 2")
+    up: str = _choice("transpose", UPS, "up-sampling by 2")
     up_kernel: int = _field(2, "kernel side of the transposed convolution, at least 2")
+    merge: str = _choice("concat", MERGES, "joins what comes from below with the skips")
     backbone: str | None = _field(None, "encoder in place of the own one, by its name in keras_unetpp.backbones()")
     encoder_weights: str | None = _field(
         None, "what build() gives the backbone: imagenet; own, of a registered model; a .safetensors, .h5 or .pth file"
@@ -76,12 +78,12 @@ class Spec:
     stem: bool = _field(True, "own rows where a backbone has none, down from full resolution; false: heads up-sample")
     normalization: str = _choice(
         "auto",
-        ("auto", "none", "rescale", "standardize"),
+        PIXELS,
         "of the pixels, in the graph: as the backbone needs it, else / 255; as is; / 255; per image",
     )
     standardize_epsilon: float = _field(1e-5, "added to the variance of an image that is normalised by its own")
     deep_supervision: bool = _field(True, "a head for every level, or one head on the last")
-    head: str = _choice("conv", ("conv", "preact"), "head: convolution, or norm-activation-convolution")
+    head: str = _choice("conv", HEADS, "layers of a head")
     head_kernel: int = _field(1, "kernel side of the head's convolution, odd")
     head_activation: str = _choice(
         "auto", ("auto", "sigmoid", "softmax", "linear"), "auto: sigmoid for 1 class, else softmax; linear: logits"
@@ -92,9 +94,7 @@ class Spec:
         put(self, "input_shape", as_tuple("input_shape", self.input_shape))
         check_whole("depth", self.depth, 1, MAX_DEPTH)
         put(self, "filters", _widths(self.filters, width, self.depth, self.backbone, self.stem))
-        for item, allowed in _ALLOWED:
-            if getattr(self, item) not in allowed:
-                _refuse_choice(item, getattr(self, item))
+        check_choices(self, _CHOICES)
         for item, low, high in _WHOLE:
             check_whole(item, getattr(self, item), low, high)
         for item, least, most in _REAL:
@@ -184,7 +184,7 @@ class Spec:
             raise InputError(
                 f"This network has heads for level {', '.join(map(str, self.levels))}. Received: {brief(level)}."
             )
-        topology = "unet" if self.topology == "unet_e" else self.topology
+        topology = topologies.SKIPS[self.topology].alone or self.topology
         return self.replace(topology=topology, depth=level, deep_supervision=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -224,7 +224,8 @@ def with_field_help(cls: type) -> None:
 
 with_field_help(Spec)
 FIELDS = {item.name: item for item in fields(Spec)}
-_ALLOWED = tuple((name, item.metadata["allowed"]) for name, item in FIELDS.items() if "allowed" in item.metadata)
+_CHOICES = tuple((name, item.metadata["allowed"]) for name, item in FIELDS.items() if "allowed" in item.metadata)
+_TABLES = tuple((name, table) for name, one in _CHOICES if isinstance(table := getattr(one, "table", one), Choices))
 _WHOLE = (
     ("classes", 1, MOST_CHANNELS),
     ("norm_groups", 1, MOST_CHANNELS),
@@ -243,11 +244,6 @@ def check_fields(names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise InputError(f"Spec has no field {brief(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
-
-
-def _refuse_choice(name: str, value: Any) -> None:
-    order = [str(item).lower() if item is None else repr(item) for item in FIELDS[name].metadata["allowed"]]
-    raise InputError(f"Spec.{name} must be one of {', '.join(order)}. Received: {brief(value)}.")
 
 
 def _count(depth: int, encoder: str | None, stem: bool) -> int:
@@ -307,15 +303,8 @@ def check_sides(sides: Iterable[int | None], divisor: int) -> None:
 
 
 def _check_combination(spec: Spec) -> None:
-    if spec.rank == 3 and spec.up == "bilinear":
-        raise InputError("Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest'.")
-    # A preact decoder normalises what it reads, the backbone's taps among it.
-    read = tuple(tap.channels for tap in spec.taps) if (spec.decoder_block or spec.block) == "preact" else ()
-    if spec.norm == "group" and any(width % spec.norm_groups for width in (*spec.filters, *read)):
-        raise InputError(
-            f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
-            f" norm_groups={spec.norm_groups}, {(*spec.filters, *read)}."
-        )
+    check_ranks(spec, _TABLES)
+    check_divided(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(
             f"Backbones are for 2-D. Received: backbone={spec.backbone!r} and input_shape={spec.input_shape}."

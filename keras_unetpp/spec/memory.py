@@ -1,9 +1,9 @@
 """How much memory a network takes to be made and to be trained, by closed form, before a layer is built."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from keras_unetpp.errors import InputError
+from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.cost import BYTES_PER_VALUE, cost, node_costs
 from keras_unetpp.spec.fields import Spec
 
@@ -49,7 +49,7 @@ def training_bytes(spec: Spec, crop: Sequence[int], batch: int) -> int:
     )
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def _outputs(spec: Spec, crop: tuple[int, ...]) -> int:
     return sum(one.activation_bytes or 0 for one in node_costs(spec, size=crop).values())
 

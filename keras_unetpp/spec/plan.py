@@ -1,43 +1,27 @@
 """The layers of a network as named rows, in building order, with no Keras in it.
 
-`graph` turns each row into one Keras layer; `cost` counts each row; pruning keeps the rows that one head needs.
-Channel counts are linear forms over the variables (1, input channels, classes, filters of row 0, 1, .., channels of the
-backbone's taps), so that Specs which differ only in widths share one plan.
+`graph` turns each row into one Keras layer; `cost` counts each row; pruning keeps the rows that one head needs. Which
+nodes there are `topology` says, and what stands in them the tables of `designs`.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import lru_cache
-from operator import attrgetter, mul
-from typing import NamedTuple
+from operator import attrgetter
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.spec import topology as topologies
-from keras_unetpp.spec.backbones import Tap, backbone
+from keras_unetpp.spec.backbones import backbone
+from keras_unetpp.spec.choices import remembered
+from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
+from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.forms import CHANNELS, CLASSES, FILTERS, Form
+from keras_unetpp.spec.ops import Average, Backbone, Input, Output
+from keras_unetpp.spec.rows import IMAGE, Row, Structure, Writer, row_name
 from keras_unetpp.spec.topology import Node
 
-Form = tuple[int, ...]
 Level = int | str | None
 
-IMAGE, NORMALIZATION = "image", "normalization"
 MEAN = "mean"
-CONV_KERNEL = 3
-ONE, CHANNELS, CLASSES, FILTERS = range(4)
-"""Where the variables of a linear form stand; from FILTERS on, one a row."""
-
-
-class Row(NamedTuple):
-    """One layer, or what a tap adds of a backbone: its name, what it is, whose outputs it reads and what it gives."""
-
-    name: str
-    kind: str
-    reads: tuple[str, ...]
-    channels: Form
-    resolution: int
-    part: str
-    kernel: int = 0
-    tap: Tap | None = None
 
 
 def head_name(level: int) -> str:
@@ -49,11 +33,6 @@ def variables(spec: Spec) -> Form:
     """Values of the variables of a linear form, in their order."""
     values = (1, spec.channels, spec.classes, *spec.filters)
     return values if spec.backbone is None else (*values, *(tap.channels for tap in spec.taps))
-
-
-def value(form: Form, values: Form) -> int:
-    """A linear form at given values of its variables."""
-    return sum(map(mul, form, values))
 
 
 def plan(spec: Spec, level: Level = None) -> tuple[Row, ...]:
@@ -73,26 +52,26 @@ def check_level(spec: Spec, level: Level) -> Level:
     raise InputError(f"This network has heads for level {allowed}. Received: {level!r}.")
 
 
-_fields: Callable[[Spec], tuple] = attrgetter(
-    *("topology", "depth", "levels", "block", "decoder_block", "norm", "up", "up_kernel", "backbone", "stem"),
-    *("normalization", "head", "head_kernel"),
-)
+_fields: Callable[[Spec], tuple] = attrgetter(*Structure._fields[:-1])
 
 
 def structure(spec: Spec) -> tuple:
-    """All of a Spec that its plan depends on: Specs that differ only in numbers of channels share it."""
+    """The values of `Structure`; as a plain tuple, which is sooner made."""
     return (*_fields(spec), spec.dropout > 0)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def rows_of(structure: tuple, level: Level) -> tuple[Row, ...]:
     """The plan of a structure; `plan` is the checked way in."""
+    chosen = Structure(*structure)
     if level is None:
-        return tuple(_Planner(*structure).rows())
+        return keep(tuple(_Planner(chosen).rows()), map(head_name, chosen.levels))
     rows = rows_of(structure, None)
     if level == MEAN:
-        heads = tuple(row for row in rows if row.name == row.part and row.name.startswith("L"))
-        return (*rows, Row(MEAN, "average", tuple(row.name for row in heads), heads[0].channels, 0, MEAN))
+        writer = Writer(chosen, rows)
+        writer.part = MEAN
+        writer.put(MEAN, Average(), [row.name for row in rows if isinstance(row.operation, Output)])
+        return tuple(writer.rows.values())
     return keep(rows, (head_name(int(level)),))
 
 
@@ -103,132 +82,87 @@ def lowest(structure: tuple) -> int:
 
 def keep(rows: tuple[Row, ...], outputs: Iterable[str]) -> tuple[Row, ...]:
     """The rows that the named outputs depend on, in their order."""
-    wanted = set(outputs)
+    wanted = set(map(row_name, outputs))
     for row in reversed(rows):
         if row.name in wanted:
-            wanted.update(row.reads)
+            wanted.update(map(row_name, row.reads))
     return tuple(row for row in rows if row.name in wanted)
 
 
-@dataclass
 class _Planner:
-    """Writes the rows of one structure; `last` is the row just written."""
+    """Walks the nodes of one structure and has the tables write them."""
 
-    topology: str
-    depth: int
-    levels: tuple[int, ...]
-    block: str
-    decoder_block: str | None
-    norm: str
-    up: str
-    up_kernel: int
-    backbone: str | None
-    stem: bool
-    normalization: str
-    head: str
-    head_kernel: int
-    dropout: bool
+    def __init__(self, chosen: Structure) -> None:
+        taps = () if chosen.backbone is None else backbone(chosen.backbone).taps
+        self.chosen = chosen
+        self.shift = 0 if chosen.stem else taps[0].row
+        self.taps = {row: tap for tap in taps if (row := tap.row - self.shift) <= chosen.depth}
+        self.widths = FILTERS + chosen.depth + (chosen.depth not in self.taps)
+        self.writer = Writer(chosen)
+        self.tips: dict[Node, str] = {}
 
-    def __post_init__(self) -> None:
-        taps = () if self.backbone is None else backbone(self.backbone).taps
-        self.shift = 0 if self.stem else taps[0].row
-        self.taps = {row: tap for tap in taps if (row := tap.row - self.shift) <= self.depth}
-        self.widths = FILTERS + self.depth + (self.depth not in self.taps)
-        self.written: dict[str, Row] = {}
-
-    def rows(self) -> list[Row]:
+    def rows(self) -> Iterable[Row]:
         """All rows: the image, its normalisation, every node, every head as soon as its node is there."""
-        self.add(IMAGE, "input", (), self.unit(CHANNELS), 0, IMAGE)
-        self.normalize()
-        source = self.last.name
-        tips: dict[Node, str] = {}
-        for node in topologies.nodes(self.topology, self.depth):
+        self.writer.put(IMAGE, Input(self.chosen.rank), width=self.unit(CHANNELS))
+        PIXELS[self.chosen.normalization].write(self.writer)
+        source = self.writer.tip
+        for node in topologies.nodes(self.chosen.topology, self.chosen.depth):
+            reads = [self.tips[other] for other in topologies.reads(self.chosen.topology, node)] or [source]
             if node.column == 0 and node.row in self.taps:
-                self.encode(node, tips, source)
+                self.encode(node, reads[0] if node.row - 1 in self.taps else source)
             else:
-                self.gather(node, tips, source)
-                self.body(node)
-            tips[node] = self.last.name
-            if node.row == 0 and node.column in self.levels:
+                self.writer.begin(node.name, reads[0])
+                self.gather(node, reads)
+                block = self.chosen.block if node.column == 0 else self.chosen.decoder_block or self.chosen.block
+                BLOCKS[block].write(self.writer, self.width(node.row))
+            self.tips[node] = self.at(self.halvings(node.row))
+            if node.row == 0 and node.column in self.chosen.levels:
                 self.finish(node.column)
-        return list(self.written.values())
+        return self.writer.rows.values()
 
     def unit(self, variable: int) -> Form:
         """The linear form that is one variable."""
         return tuple(int(position == variable) for position in range(self.widths + len(self.taps)))
 
-    def add(self, name: str, kind: str, reads: tuple[str, ...], channels: Form, resolution: int, part: str,
-            kernel: int = 0, tap: Tap | None = None) -> None:  # fmt: skip
-        """Write one row."""
-        self.last = self.written[name] = Row(name, kind, reads, channels, resolution, part, kernel, tap)
+    def width(self, row: int) -> Form:
+        """The filters of a row."""
+        return self.unit(FILTERS + row)
 
-    def chain(self, name: str, kind: str, part: str, channels: Form | None = None, kernel: int = 0) -> None:
-        """Write a row that reads the last one, at its resolution."""
-        self.add(name, kind, (self.last.name,), channels or self.last.channels, self.last.resolution, part, kernel)
+    def halvings(self, row: int) -> Sides:
+        """How often each axis of a row was halved: once more in each row."""
+        return (row + self.shift,) * self.chosen.rank
 
-    def normalize(self) -> None:
-        """The pixels, as the Spec wants them; a backbone's own range is the way it was trained."""
-        auto = self.normalization == "auto"
-        kind = ("rescale" if self.backbone is None else "affine") if auto else self.normalization
-        if kind != "none":
-            self.chain(NORMALIZATION, kind, IMAGE)
-        if kind == "standardize" and self.backbone is not None:
-            self.chain(f"{NORMALIZATION}_affine", "affine", IMAGE)
+    def strides(self, row: int) -> Sides:
+        """From a row to the one below, and back."""
+        return tuple(2 ** (low - high) for high, low in zip(self.halvings(row), self.halvings(row + 1), strict=True))
 
-    def encode(self, node: Node, tips: dict[Node, str], source: str) -> None:
+    def at(self, halvings: Sides) -> str:
+        """The row just written, which is at that resolution."""
+        last = self.writer.rows[self.writer.tip]
+        if last.halvings != halvings:
+            raise ValueError(f"{last.name} halves the sides {last.halvings} times, and not {halvings} times.")
+        return last.name
+
+    def encode(self, node: Node, source: str) -> None:
         """The part of the backbone that this row adds to the one above."""
-        above = node.row - 1
-        reads = tips[Node(above, 0)] if above in self.taps else source
         channels = self.unit(self.widths + list(self.taps).index(node.row))
-        tap = self.taps[node.row]
-        self.add(f"{node.name}_backbone", "backbone", (reads,), channels, node.row + self.shift, node.name, tap=tap)
+        self.writer.begin(node.name, source)
+        self.writer.add("backbone", Backbone(self.taps[node.row]), width=channels)
 
-    def gather(self, node: Node, tips: dict[Node, str], source: str) -> None:
+    def gather(self, node: Node, reads: list[str]) -> None:
         """Bring what the node reads to its resolution and join it."""
-        below = topologies.reads(self.topology, node)
-        if not below:
-            self.last = self.written[source]
-            return
-        self.last = self.written[tips[below[0]]]
-        resolution = node.row + self.shift
         if node.column == 0:
-            self.add(f"{node.name}_pool", "max_pool", (self.last.name,), self.last.channels, resolution, node.name)
+            if node.row:
+                DOWNS[self.chosen.down].write(self.writer, self.strides(node.row - 1))
             return
-        kept = self.unit(FILTERS + node.row) if self.up == "transpose" else self.last.channels
-        kernel = self.up_kernel if self.up == "transpose" else 0
-        self.add(f"{node.name}_up", self.up, (self.last.name,), kept, resolution, node.name, kernel)
-        parts = (self.last.name, *(tips[skip] for skip in below[1:]))
-        joined = tuple(map(sum, zip(*(self.written[part].channels for part in parts), strict=True)))
-        self.add(f"{node.name}_concat", "concat", parts, joined, resolution, node.name)
-
-    def body(self, node: Node) -> None:
-        """The two units of a node."""
-        block = self.block if node.column == 0 else self.decoder_block or self.block
-        width = self.unit(FILTERS + node.row)
-        for step in (1, 2):
-            if step == 2 and self.dropout:
-                self.chain(f"{node.name}_dropout", "dropout", node.name)
-            # Rectifying the raw image would throw half of a standardised one away.
-            first = node == (0, 0) and step == 1
-            if block == "preact" and not first:
-                self.norm_act(node.name, str(step))
-            self.chain(f"{node.name}_conv{step}", "conv", node.name, width, CONV_KERNEL)
-            if block == "conv":
-                self.norm_act(node.name, str(step))
-
-    def norm_act(self, part: str, step: str = "") -> None:
-        """Normalisation, if any, and activation."""
-        if self.norm != "none":
-            self.chain(f"{part}_norm{step}", self.norm, part)
-        self.chain(f"{part}_act{step}", "activation", part)
+        UPS[self.chosen.up].write(self.writer, self.strides(node.row), self.width(node.row))
+        parts = (self.at(self.halvings(node.row)), *reads[1:])
+        MERGES[self.chosen.merge].write(self.writer, parts, self.width(node.row))
 
     def finish(self, level: int) -> None:
         """The head of a level, up-sampled where row 0 is not at full resolution."""
-        name = head_name(level)
-        if self.head == "preact":
-            self.norm_act(name)
-        self.chain(f"{name}_conv", "conv", name, self.unit(CLASSES), self.head_kernel)
-        kind = "nearest" if self.up == "nearest" else "bilinear"
+        self.writer.begin(head_name(level), self.writer.tip)
+        HEADS[self.chosen.head].write(self.writer, self.unit(CLASSES))
         for step in range(1, self.shift + 1):
-            self.add(f"{name}_up{step}", kind, (self.last.name,), self.last.channels, self.shift - step, name)
-        self.chain(name, "output", name)
+            self.writer.add(f"up{step}", UPS[self.chosen.up].of_heads((2,) * self.chosen.rank))
+        self.writer.put(head_name(level), Output())

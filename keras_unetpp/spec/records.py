@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import Field
 from typing import Any
 
-BEFORE: dict[str, Any] = {"backbone": None, "encoder_weights": None, "stem": True, "standardize_epsilon": 0.1}
+BEFORE: dict[str, Any] = {
+    **{"backbone": None, "encoder_weights": None, "stem": True, "standardize_epsilon": 0.1},
+    **{"down": "max", "merge": "concat"},
+}
 """Field that came after the first version -> what every network had before."""
 
 _STANDARDIZE = ("standardize", None)

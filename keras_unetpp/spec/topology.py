@@ -9,8 +9,9 @@ IEEE TMI 2020, section III; U-Net: Ronneberger et al., MICCAI 2015.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import NamedTuple
+
+from keras_unetpp.spec.choices import BOTH, Choices, remembered
 
 
 class Node(NamedTuple):
@@ -25,28 +26,52 @@ class Node(NamedTuple):
         return f"x_{self.row}_{self.column}"
 
 
-SKIPS: dict[str, Callable[[int], range]] = {
-    "unet": lambda column: range(1),
-    "unet_e": lambda column: range(1),
-    "unet+": lambda column: range(column - 1, column),
-    "unet++": lambda column: range(column),
-}
-"""Topology -> the columns of its own row that a node of the given column (>= 1) reads, in reading order."""
+class Topology(NamedTuple):
+    """A row of the table: which skips a node reads, and which nodes there are.
+
+    Attributes:
+        text: what it is.
+        source: where it comes from.
+        skips: the columns of its own row that a node of the given column (>= 1) reads, in reading order.
+        ranks: for images (2), for volumes (3).
+        every_level: it has all nodes; else the encoder and the last diagonal of decoder nodes.
+        alone: the topology that one level by itself is; empty: the same.
+    """
+
+    text: str
+    source: str
+    skips: Callable[[int], range]
+    ranks: tuple[int, ...] = BOTH
+    every_level: bool = True
+    alone: str = ""
 
 
-@cache
+RONNEBERGER, ZHOU = "Ronneberger et al., MICCAI 2015", "Zhou et al., IEEE TMI 2020"
+
+SKIPS: Choices[Topology] = Choices(
+    {
+        "unet": Topology("U-Net: one decoder", RONNEBERGER, lambda column: range(1), every_level=False),
+        "unet_e": Topology("U-Nets of all depths on one encoder", ZHOU, lambda column: range(1), alone="unet"),
+        "unet+": Topology("short skips: the node before", ZHOU, lambda column: range(column - 1, column)),
+        "unet++": Topology("dense skips: all nodes before", ZHOU, lambda column: range(column)),
+    }
+)
+"""`Spec.topology`."""
+
+
+@remembered(None)
 def nodes(topology: str, depth: int) -> tuple[Node, ...]:
     """All nodes, in building order: diagonal by diagonal, each from the bottom up.
 
     A node reads only nodes before it, and the nodes of level Lk come before those that only deeper levels need.
     """
     triangle = (Node(diagonal - column, column) for diagonal in range(depth + 1) for column in range(diagonal + 1))
-    if topology == "unet":
+    if not SKIPS[topology].every_level:
         return tuple(node for node in triangle if node.column == 0 or sum(node) == depth)
     return tuple(triangle)
 
 
-@cache
+@remembered(None)
 def reads(topology: str, node: Node) -> tuple[Node, ...]:
     """Inputs of a node in the order of concatenation: the node below (to be up-sampled), then the skips.
 
@@ -55,16 +80,16 @@ def reads(topology: str, node: Node) -> tuple[Node, ...]:
     row, column = node
     if column == 0:
         return (Node(row - 1, 0),) if row else ()
-    return (Node(row + 1, column - 1), *(Node(row, skip) for skip in SKIPS[topology](column)))
+    return (Node(row + 1, column - 1), *(Node(row, skip) for skip in SKIPS[topology].skips(column)))
 
 
-@cache
+@remembered(None)
 def levels(topology: str, depth: int) -> tuple[int, ...]:
     """The k for which X^{0,k} exists: 1..d, but only d for `unet`."""
     return tuple(node.column for node in nodes(topology, depth) if node.row == 0 and node.column > 0)
 
 
-@cache
+@remembered(None)
 def needed(topology: str, depth: int, level: int) -> tuple[Node, ...]:
     """The nodes that X^{0,level} depends on, itself included, in building order.
 

@@ -4,24 +4,18 @@ The file holds the weights once, in float32, and a graph for each level and for 
 was measured on exported files, and a test compares the bound with real ones.
 """
 
-from functools import lru_cache
-
-from keras_unetpp.spec.cost import BYTES_PER_VALUE, cost
+from keras_unetpp.spec.choices import remembered
+from keras_unetpp.spec.cost import BYTES_PER_VALUE, cost, sites
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.plan import MEAN, Level, Row, plan, rows_of, structure, value, variables
+from keras_unetpp.spec.forms import Term, collect
+from keras_unetpp.spec.plan import MEAN, Level, rows_of, structure, variables
+from keras_unetpp.spec.rows import Row, Structure
 
 FILE = 3_000
 """Header, metadata and signatures, without names of classes."""
 
 ROW = 215
 """Operators, tensors and names of one row of a graph."""
-
-MORE = {"group": 2_100, "instance": 2_000, "layer": 1_600, "standardize": 1_900}
-"""What normalisation takes on top, as it becomes several operators with constants of their own."""
-
-ACTIVATION = {"relu": 0, "relu6": 0}
-"""What activations take on top; the others become one operator or several, up to `ACTIVATION_MOST`."""
-ACTIVATION_MOST = 950
 
 
 def tflite_bytes(spec: Spec) -> int:
@@ -31,38 +25,36 @@ def tflite_bytes(spec: Spec) -> int:
     that differ in who reads it store it both ways, so it counts once more for each such reader.
     """
     values = variables(spec)
-    by_name = {row.name: row for row in plan(spec)}
-    twice = 0
-    for name, more in _folded(structure(spec)):
-        row = by_name[name]
-        inputs = value(by_name[row.reads[0]].channels, values)
-        twice += more * (inputs * row.kernel**spec.rank + 1) * value(row.channels, values)
-    extra = ACTIVATION.get(spec.activation, ACTIVATION_MOST)
-    rows, activations, more = _rows(structure(spec), spec.levels)
-    graphs = ROW * rows + more + extra * activations
-    return cost(spec).weight_bytes + BYTES_PER_VALUE * twice + graphs + FILE
+    besides = sum(factor * values[i] * values[j] for i, j, factor in _besides(structure(spec)))
+    return cost(spec).weight_bytes + BYTES_PER_VALUE * int(besides) + _graphs(structure(spec)) + FILE
 
 
-@lru_cache(maxsize=1024)
-def _rows(structure: tuple, levels: tuple[int, ...]) -> tuple[int, int, int]:
-    """Rows of all graphs, layers of backbones among them, the activations of these, and what normalisation adds."""
+@remembered(1024)
+def _graphs(structure: tuple) -> int:
+    """Bytes of the graphs of all levels and of `mean`: of each layer, and what operations take on top."""
+    levels = Structure(*structure).levels
     every: list[Level] = [*levels, *([MEAN] if len(levels) > 1 else [])]
-    rows = [row for level in every for row in rows_of(structure, level)]
-    more = sum(MORE.get(row.kind, 0) for row in rows)
-    return sum(row.tap.layers if row.tap else 1 for row in rows), sum(row.kind == "activation" for row in rows), more
+    operations = [row.operation for level in every for row in rows_of(structure, level)]
+    return sum(ROW * operation.layers + operation.tflite for operation in operations)
 
 
-@lru_cache(maxsize=1024)
-def _folded(structure: tuple) -> tuple[tuple[str, int], ...]:
-    """Names of layers with a kernel that batch normalisation and others read, with the number of the former."""
+@remembered(1024)
+def _besides(structure: tuple) -> tuple[Term, ...]:
+    """Values besides the parameters: those of operations, and weights that are stored both ways.
+
+    These are weights with a normalisation that reads them in them, which others read without it.
+    """
+    rows = rows_of(structure, None)
     readers: dict[str, list[Row]] = {}
-    for row in rows_of(structure, None):
+    for row in rows:
         for name in row.reads:
             readers.setdefault(name, []).append(row)
-    found = []
-    for row in rows_of(structure, None):
+    located = sites(structure)
+    found: list[Term] = []
+    for row in rows:
         own = readers.get(row.name, [])
-        folding = sum(reader.kind == "batch" for reader in own)
-        if row.kernel and folding and len(own) > 1:
-            found.append((row.name, folding))
-    return tuple(found)
+        found += row.operation.tflite_values(located[row.name])
+        if row.operation.absorbs and len(own) > 1:
+            times = sum(reader.operation.absorbed for reader in own)
+            found += ((i, j, factor * times) for i, j, factor in row.operation.trained(located[row.name]))
+    return collect(found)

@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from PIL import Image
 from keras_unetpp.cli import main
 from keras_unetpp.files import RECORD
 from keras_unetpp.recipe import Recipe
+from keras_unetpp.spec import ACTIVATIONS, BLOCKS, DOWNS, HEADS, MERGES, NORMS, PIXELS, SKIPS, UPS
 from keras_unetpp.spec.fields import FIELDS
 
 TRAIN = ["--width", "4", "--depth", "1", "--epochs", "1", "--crop", "16", "--batch-size", "2", "--crops-per-epoch", "2"]
@@ -45,6 +47,16 @@ def test_every_field_is_an_option(capsys):
     shown = capsys.readouterr().out
     for name in (*FIELDS, "width", *Recipe().to_dict()):
         assert f"--{name.replace('_', '-')}" in shown
+
+
+def test_designs_lists_what_can_be_chosen_and_where_it_comes_from(capsys):
+    assert main(["designs"]) == 0
+    shown = capsys.readouterr().out
+    for table in (SKIPS, BLOCKS, NORMS, ACTIVATIONS, DOWNS, UPS, MERGES, PIXELS, HEADS):
+        for name, row in table.items():
+            assert re.search(rf"^  {re.escape(name)} .*{re.escape(row.text)}.* {re.escape(row.source)}$", shown, re.M)
+    assert "--up: up-sampling by 2\n  transpose (default)  " in shown
+    assert "bilinear interpolation; 2-D only  " in shown
 
 
 def test_levels_of_a_preset_shows_the_triangle_and_the_costs(capsys):

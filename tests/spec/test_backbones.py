@@ -9,7 +9,8 @@ from keras_unetpp.graph.build import build
 from keras_unetpp.graph.heads import divisor, select
 from keras_unetpp.spec import Spec, cost, level_costs, node_costs, picture, plan, receptive_radius
 from keras_unetpp.spec.backbones import Backbone, Registry, Tap, backbone, names
-from keras_unetpp.spec.plan import value, variables
+from keras_unetpp.spec.forms import value
+from keras_unetpp.spec.plan import variables
 
 LITE = "efficientnet_lite0"
 

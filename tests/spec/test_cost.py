@@ -2,17 +2,13 @@
 
 import itertools
 import random
-from unittest.mock import patch
 
-import keras
-import numpy as np
 import pytest
+from counting import built, counted, counted_parts
 
 from keras_unetpp.errors import InputError
-from keras_unetpp.graph import build as builder
 from keras_unetpp.graph.heads import select
-from keras_unetpp.graph.layers import make
-from keras_unetpp.spec import Cost, Spec, cost, node_costs, plan
+from keras_unetpp.spec import Spec, cost, node_costs, plan
 
 UNETPP = {1: 100_961, 2: 511_105, 3: 2_204_961, 4: 9_041_601}
 UNET = {1: 100_961, 2: 465_953, 3: 1_925_025, 4: 7_759_521}
@@ -57,75 +53,6 @@ def covering():
         spec, pairs = max(pool, key=lambda item: len(item[1] & missing))
         missing -= pairs
         yield spec
-
-
-def built(spec):
-    """A model and its layers in building order."""
-    made = []
-
-    def recording(row, spec):
-        made.append(make(row, spec))
-        return made[-1]
-
-    with patch.object(builder, "make", recording):
-        return builder.build(spec), made
-
-
-def sizeof(layer):
-    """Values in a layer's output for a batch of one."""
-    return int(np.prod(layer.output.shape[1:]))
-
-
-def macs_of(layer):
-    """A kernel is applied once at each output pixel, that of a transposed convolution at each input pixel."""
-    if not hasattr(layer, "kernel"):
-        return 0
-    tensor = layer.input if "Transpose" in type(layer).__name__ else layer.output
-    return int(np.prod(tensor.shape[1:-1]) * np.prod(layer.kernel.shape))
-
-
-def inputs_of(layer):
-    return [] if isinstance(layer, keras.layers.InputLayer) else keras.tree.flatten(layer.input)
-
-
-def peak(layers, outputs):
-    """Largest number of live values when each output is freed as soon as no later layer reads it."""
-    live, most = {}, 0
-    for step, layer in enumerate(layers):
-        live[id(layer.output)] = sizeof(layer)
-        most = max(most, sum(live.values()))
-        later = {id(tensor) for other in layers[step + 1 :] for tensor in inputs_of(other)} | set(map(id, outputs))
-        live = {tensor: size for tensor, size in live.items() if tensor in later}
-    return most
-
-
-def counted(model, order):
-    """The Cost of a built model, from its weights and the shapes of its tensors."""
-    inside = set(map(id, model.layers))
-    layers = [layer for layer in order if id(layer) in inside]
-    layers += [layer for layer in model.layers if id(layer) not in set(map(id, order))]
-    return Cost(
-        model.count_params(),
-        sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
-        sum(map(macs_of, layers)),
-        sum(weight.numpy().nbytes for weight in model.weights),
-        4 * peak(layers, keras.tree.flatten(model.output)),
-    )
-
-
-def part_of(layer):
-    name = layer.name.split("_")
-    return "image" if layer.name == "normalization" else "_".join(name[: 3 if name[0] == "x" else 1])
-
-
-def counted_parts(order):
-    """Parameters, multiply-accumulates and bytes of the outputs of each node and head."""
-    parts = {}
-    for layer in order:
-        weights = sum(int(np.prod(weight.shape)) for weight in layer.weights)
-        facts = (weights, macs_of(layer), 4 * sizeof(layer))
-        parts[part_of(layer)] = tuple(map(sum, zip(parts.get(part_of(layer), (0, 0, 0)), facts, strict=True)))
-    return parts
 
 
 @pytest.fixture(scope="module")

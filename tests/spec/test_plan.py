@@ -4,7 +4,8 @@ import pytest
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.spec import Spec, plan
-from keras_unetpp.spec.plan import keep, value, variables
+from keras_unetpp.spec.forms import value
+from keras_unetpp.spec.plan import keep, variables
 from keras_unetpp.spec.topology import SKIPS
 
 SHAPE = (16, 16, 3)

@@ -1,0 +1,182 @@
+"""Tables of how a network is put together: what stands in a node, between rows, where tensors meet, and at the end.
+
+A row says in words what it is and where it comes from, and writes its operations. Another variant is another row, and
+at most one operation with its facts (`spec.ops`) and its maker (`graph.layers`): Spec, command line, search, plan,
+cost, pruning and export take it from here.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from keras_unetpp.spec.choices import BOTH, Choices
+from keras_unetpp.spec.facts import Operation, Sides
+from keras_unetpp.spec.forms import Form
+from keras_unetpp.spec.ops import Affine, Bilinear, Concat, Conv, MaxPool, Nearest, Rescale, Standardize, TransposedConv
+from keras_unetpp.spec.rows import Writer
+
+CONV_KERNEL = 3
+NORMALIZATION = "normalization"
+"""Name of the layer that normalises the pixels."""
+
+RONNEBERGER, LONG = "Ronneberger et al., MICCAI 2015", "Long et al., CVPR 2015"
+PREACTIVATION = "He et al., ECCV 2016"
+
+
+class Design(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+        text: what it is.
+        source: where it comes from.
+        write: what writes it; each table says on what.
+        ranks: for images (2), for volumes (3).
+    """
+
+    text: str
+    source: str
+    write: Callable[..., None]
+    ranks: tuple[int, ...] = BOTH
+
+
+class Block(NamedTuple):
+    """A row of `BLOCKS`: as `Design`, and what it needs of the widths.
+
+    Attributes:
+        multiple: what all filters must be multiples of.
+        normalizes_input: it normalises the tensor that it is given, and not only tensors of the node's width.
+    """
+
+    text: str
+    source: str
+    write: Callable[[Writer, Form], None]
+    ranks: tuple[int, ...] = BOTH
+    multiple: int = 1
+    normalizes_input: bool = False
+
+
+class Up(NamedTuple):
+    """A row of `UPS`: as `Design`, and what does the same to heads.
+
+    Attributes:
+        of_heads: strides by axis -> the operation, without weights, that brings heads to full resolution.
+    """
+
+    text: str
+    source: str
+    write: Callable[[Writer, Sides, Form], None]
+    of_heads: Callable[[Sides], Operation]
+    ranks: tuple[int, ...] = BOTH
+
+
+def _conv(writer: Writer, width: Form) -> None:
+    for step in ("1", "2"):
+        if step == "2":
+            writer.dropout()
+        writer.add(f"conv{step}", Conv(CONV_KERNEL), width=width)
+        writer.norm_act(step)
+
+
+def _preact(writer: Writer, width: Form) -> None:
+    for step in ("1", "2"):
+        if step == "2":
+            writer.dropout()
+        # Rectifying the raw image would throw half of a standardised one away.
+        if not writer.reads_image:
+            writer.norm_act(step)
+        writer.add(f"conv{step}", Conv(CONV_KERNEL), width=width)
+
+
+BLOCKS: Choices[Block] = Choices(
+    conv=Block("convolution, normalisation, activation, twice", RONNEBERGER, _conv),
+    preact=Block("normalisation, activation, convolution, twice", PREACTIVATION, _preact, normalizes_input=True),
+)
+"""`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
+
+Written on (writer, width of the node); `Writer.dropout` stands before the second convolution.
+"""
+
+
+def _max(writer: Writer, strides: Sides) -> None:
+    writer.add("pool", MaxPool(strides))
+
+
+DOWNS: Choices[Design] = Choices(max=Design("max pooling", RONNEBERGER, _max))
+"""`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis)."""
+
+
+def _transpose(writer: Writer, strides: Sides, width: Form) -> None:
+    writer.add("up", TransposedConv(writer.chosen.up_kernel, strides), width=width)
+
+
+def _nearest(writer: Writer, strides: Sides, width: Form) -> None:
+    writer.add("up", Nearest(strides))
+
+
+def _bilinear(writer: Writer, strides: Sides, width: Form) -> None:
+    writer.add("up", Bilinear(strides))
+
+
+UPS: Choices[Up] = Choices(
+    transpose=Up("transposed convolution, to the width of the row above", LONG, _transpose, Bilinear),
+    nearest=Up("each pixel repeated", "Odena et al., Distill 2016", _nearest, Nearest),
+    bilinear=Up("bilinear interpolation", LONG, _bilinear, Bilinear, ranks=(2,)),
+)
+"""`Spec.up`: how a row is brought to the resolution of the row above.
+
+Written on (writer, strides by axis, width of the row above).
+"""
+
+
+def _concat(writer: Writer, parts: Sequence[str], width: Form) -> None:
+    writer.add("concat", Concat(), parts)
+
+
+MERGES: Choices[Design] = Choices(concat=Design("channels one after the other", RONNEBERGER, _concat))
+"""`Spec.merge`: how a node joins what comes from below with the skips of its row.
+
+Written on (writer, names of what it joins, that from below first, width of the node).
+"""
+
+
+def _head(writer: Writer, classes: Form) -> None:
+    kernel = writer.chosen.head_kernel
+    writer.add("conv", Conv(kernel, initializer="glorot_uniform"), width=classes)
+
+
+def _preact_head(writer: Writer, classes: Form) -> None:
+    writer.norm_act()
+    _head(writer, classes)
+
+
+HEADS: Choices[Design] = Choices(
+    conv=Design("convolution", RONNEBERGER, _head),
+    preact=Design("normalisation, activation, convolution", PREACTIVATION, _preact_head),
+)
+"""`Spec.head`: what turns the last node of a level into one channel a class. Written on (writer, classes)."""
+
+
+def _auto(writer: Writer) -> None:
+    writer.put(NORMALIZATION, Rescale() if writer.chosen.backbone is None else Affine())
+
+
+def _none(writer: Writer) -> None:
+    pass
+
+
+def _rescale(writer: Writer) -> None:
+    writer.put(NORMALIZATION, Rescale())
+
+
+def _standardize(writer: Writer) -> None:
+    writer.put(NORMALIZATION, Standardize())
+    if writer.chosen.backbone is not None:
+        writer.put(f"{NORMALIZATION}_affine", Affine())
+
+
+PIXELS: Choices[Design] = Choices(
+    auto=Design("to the range that the backbone was trained on; without one, / 255", "the backbone's paper", _auto),
+    none=Design("as they are", RONNEBERGER, _none),
+    rescale=Design("/ 255", "LeCun et al., Efficient BackProp, 1998", _rescale),
+    standardize=Design("each image to mean 0 and variance 1", "Isensee et al., Nature Methods 2021", _standardize),
+)
+"""`Spec.normalization`: what the network does to pixel values. Written on (writer)."""
