@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from keras_unetpp.tuning.result import SearchResult
     from keras_unetpp.zoo import load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOME = {
     "Artefact": "artefacts",

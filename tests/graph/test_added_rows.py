@@ -6,13 +6,11 @@ import keras
 import numpy as np
 import pytest
 from counting import built, counted, counted_parts, farthest
-from keras_unetpp.export import export
-from keras_unetpp.search.budget import Budget
-from keras_unetpp.search.space import Space
 
 from keras_unetpp.artefacts import Artefact
 from keras_unetpp.cli import main
 from keras_unetpp.errors import InputError
+from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.heads import heads, select
 from keras_unetpp.graph.layers import MAKERS
@@ -35,6 +33,8 @@ from keras_unetpp.spec.facts import OneLayer, Operation, Pointwise, Weightless
 from keras_unetpp.spec.forms import share
 from keras_unetpp.spec.ops import Add, Concat, Conv, Nearest
 from keras_unetpp.spec.plan import _Planner, keep
+from keras_unetpp.tuning.budget import Budget
+from keras_unetpp.tuning.space import Space
 
 
 def residual(writer, width):
