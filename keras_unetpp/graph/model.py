@@ -115,10 +115,12 @@ class UNetPP(keras.Model):
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras' own, and what `compile` takes besides."""
         config = super().get_compile_config()
-        more: dict[str, Any] = {"encoder_learning_rate": self._encoder_learning_rate}
+        if not config:
+            return config
+        config["encoder_learning_rate"] = self._encoder_learning_rate
         if self.dtype_policy.name == _HALF:
-            more["auto_scale_loss"] = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        return config and {**config, **more}
+            config["auto_scale_loss"] = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as the saved model was; Keras leaves this to classes that have a `compile` of their own."""
