@@ -81,8 +81,8 @@ class Gate:
         images, text = self._images, ""
         for attempt in attempts:
             data = attempt()
-            runs = opened(data) if images else {}
             try:
+                runs = opened(data) if images else {}
                 masks = {name: masks_of(runs[name], images, self.signature) for name in self.levels if images}
             except InputError as error:
                 text = self._told(str(error))

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_unetpp.artefacts import tflite as runtime
-from keras_unetpp.artefacts.runtime import Functions
+from keras_unetpp.artefacts.runtime import Functions, first_line
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import flatbuffer
@@ -96,7 +96,10 @@ def mode(path: str | os.PathLike[str]) -> str | None:
 
 
 def _opened(data: bytes) -> Functions:
-    return runtime.functions(model_content=data)
+    try:
+        return runtime.functions(model_content=data)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"LiteRT cannot run the file: {first_line(error)}") from error
 
 
 def _whole(quantize: str | None) -> bool:
