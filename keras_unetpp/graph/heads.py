@@ -9,7 +9,8 @@ import keras
 from keras_unetpp.errors import InputError
 from keras_unetpp.pixels import Intake
 from keras_unetpp.spec.designs import NORMALIZATION
-from keras_unetpp.spec.plan import MEAN, Level, head_name
+from keras_unetpp.spec.level import MEAN, Level, check_asked
+from keras_unetpp.spec.plan import head_name
 
 _NODE_LAYER = re.compile(r"x_(\d+)_\d+_")
 _HEAD = re.compile(r"L\d+")
@@ -34,12 +35,12 @@ def select(model: keras.Model, level: Level = None) -> keras.Model:
     """
     divisor(model)  # raises for a model that is none of ours
     own = heads(model)
-    name = list(own)[-1] if level is None else head_name(level) if type(level) is int else level
+    name = list(own)[-1] if level is None else level
+    if type(name) is not str or name not in own:
+        check_asked(level, "This model has heads for", [int(one[1:]) for one in own if _HEAD.fullmatch(one)])
+        name = head_name(level) if isinstance(level, int) else MEAN
     if name == MEAN:
         own = _with_mean(own)
-    if name not in own:
-        known = ", ".join(item.removeprefix("L") for item in own) + (f" or {MEAN!r}" if len(own) > 1 else "")
-        raise InputError(f"This model has heads for level {known}. Received: {level!r}.")
     return keras.Model(model.inputs[0], own[name], name=f"{model.name}_{name}")
 
 

@@ -12,6 +12,7 @@ from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
 from keras_unetpp.spec.choices import Choices, OrNone
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
+from keras_unetpp.spec.level import check_asked
 from keras_unetpp.spec.limits import (
     MAX_DEPTH,
     MOST_CHANNELS,
@@ -180,10 +181,7 @@ class Spec:
 
         A level of `unet_e` alone is a plain `unet`.
         """
-        if level not in self.levels:
-            raise InputError(
-                f"This network has heads for level {', '.join(map(str, self.levels))}. Received: {brief(level)}."
-            )
+        check_asked(level, "This network has heads for", self.levels, mean=False)
         topology = topologies.SKIPS[self.topology].alone or self.topology
         return self.replace(topology=topology, depth=level, deep_supervision=False)
 

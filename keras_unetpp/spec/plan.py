@@ -7,7 +7,6 @@ nodes there are `topology` says, and what stands in them the tables of `designs`
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import backbone
 from keras_unetpp.spec.choices import remembered
@@ -15,13 +14,10 @@ from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.forms import CHANNELS, CLASSES, FILTERS, Form
+from keras_unetpp.spec.level import MEAN, Level, check_asked
 from keras_unetpp.spec.ops import Average, Backbone, Input, Output
 from keras_unetpp.spec.rows import IMAGE, Row, Structure, Writer, row_name
 from keras_unetpp.spec.topology import Node
-
-Level = int | str | None
-
-MEAN = "mean"
 
 
 def head_name(level: int) -> str:
@@ -46,10 +42,7 @@ def plan(spec: Spec, level: Level = None) -> tuple[Row, ...]:
 
 def check_level(spec: Spec, level: Level) -> Level:
     """`level` itself if the network has a head for it, else an `InputError` naming those it has."""
-    if level is None or (level == MEAN and len(spec.levels) > 1) or (type(level) is int and level in spec.levels):
-        return level
-    allowed = ", ".join(map(str, spec.levels)) + (f" or {MEAN!r}" if len(spec.levels) > 1 else "")
-    raise InputError(f"This network has heads for level {allowed}. Received: {level!r}.")
+    return None if level is None else check_asked(level, "This network has heads for", spec.levels)
 
 
 _fields: Callable[[Spec], tuple] = attrgetter(*Structure._fields[:-1])
