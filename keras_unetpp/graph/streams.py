@@ -89,6 +89,7 @@ def mapped(dataset: Any, feed: Any) -> Any:
     pixels, targets = feed.inputs.one(parts[0]), feed.targets(parts[1] if len(parts) > 1 else None)
     if pixels.shape.rank is not None:
         feed.inputs.check(pixels.shape, pixels.dtype)
+    factor = np.float32(feed.inputs.intake.factor(pixels.dtype))
     looked_at = [pixels, *([targets, *parts[2:]] if labels else [])]
     weighs = bool(feed.class_weight) and labels
     count = len(tf.nest.flatten(targets)) if weighs else 0
@@ -106,7 +107,7 @@ def mapped(dataset: Any, feed: Any) -> Any:
         seen = [x, *([y] if labels else []), *([weight] if labels and len(parts) == 3 else [])]
         fine, *weights = tf.numpy_function(look, tf.nest.flatten(seen), [tf.bool] + [tf.float32] * count)
         with tf.control_dependencies([tf.debugging.Assert(fine, ["The data is refused, as the error says."])]):
-            x = tf.identity(feed.inputs.scaled(x))
+            x = tf.identity(x) if factor == 1 else tf.cast(x, tf.float32) * factor
         if weighs:
             rank = feed.reading.rank
             for one, own in zip(weights, tf.nest.flatten(y), strict=True):

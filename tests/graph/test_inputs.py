@@ -85,7 +85,7 @@ def expected():
 def test_the_type_tells_the_unit_whatever_gives_images(kind, expected):
     for pixels, loss in ((X, expected[0]), (X.astype("uint16") * 257, expected[0]), (Y > 0, expected[1])):
         found, texts = told(lambda pixels=pixels: losses(compiled(), GIVEN[kind](pixels)))
-        assert found == pytest.approx(loss, rel=1e-5)
+        assert found == pytest.approx(loss, rel=1e-4)
         assert texts == []
 
 
@@ -141,8 +141,7 @@ def test_an_odd_range_is_told_once_a_call(kind, name):
 
 
 def test_the_warning_names_the_line_of_the_caller():
-    for act in (lambda: compiled().fit(ODD["0..1"], Y, verbose=0), lambda: compiled().train_on_batch(ODD["0..1"], Y),
-                lambda: compiled().evaluate(dataset(ODD["0..1"][:4], Y[:4]), verbose=0)):  # fmt: skip
+    for act in (lambda: compiled().fit(ODD["0..1"], Y, verbose=0), lambda: compiled().predict(ODD["0..1"], verbose=0)):
         with pytest.warns(InputWarning) as seen:
             act()
         assert [one.filename for one in seen if one.category is InputWarning] == [__file__]
