@@ -21,6 +21,9 @@ FAULTS = OUTCOMES[2:]
 
 _WATCHED = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect")
 
+_READER = ["-P", "h5_worker.py"]
+"""What starts the package's reader of HDF5."""
+
 _LONGEST = 2100
 """Letters of a message."""
 
@@ -163,9 +166,8 @@ def _inside(read: Callable[[Path], object], path: Path, area: Path, limits: Limi
 
 def _starts(event: str, values: tuple[Any, ...]) -> bool:
     """Whether a program is started, the package's reader of HDF5 aside."""
-    from keras_unetpp import h5_worker
-
-    return event in _WATCHED and (event != _WATCHED[0] or list(values[1][1:3]) != ["-P", h5_worker.__file__])
+    reads = event == _WATCHED[0] and [os.path.basename(word) for word in values[1][1:3]] == _READER
+    return event in _WATCHED and not reads
 
 
 def _tried(read: Callable[[Path], object], path: Path) -> tuple[str, str, str]:
