@@ -55,10 +55,26 @@ for name in ("whole", "plain"):
         ("import keras_unetpp as kup", "kup.load(name + suffix)"),
         ("import keras_unetpp\nimport keras", "keras.models.load_model(name + suffix)"),
         ("import keras\nimport keras_unetpp", "keras.models.load_model(name + suffix)"),
-        ("import tensorflow as tf\nimport keras_unetpp", "tf.keras.models.load_model(name + suffix)"),
-        ("from keras_unetpp import weights\nimport keras", "keras.saving.load_model(name + suffix)"),
-        ("import keras_unetpp.training.targets, keras", "keras.saving.load_model(name + suffix)"),
-        ("import keras_unetpp.graph.encoder, keras", "keras.saving.load_model(name + suffix)"),
+        pytest.param(
+            "import tensorflow as tf\nimport keras_unetpp",
+            "tf.keras.models.load_model(name + suffix)",
+            marks=pytest.mark.sweep,
+        ),
+        pytest.param(
+            "from keras_unetpp import weights\nimport keras",
+            "keras.saving.load_model(name + suffix)",
+            marks=pytest.mark.sweep,
+        ),
+        pytest.param(
+            "import keras_unetpp.training.targets, keras",
+            "keras.saving.load_model(name + suffix)",
+            marks=pytest.mark.sweep,
+        ),
+        pytest.param(
+            "import keras_unetpp.graph.encoder, keras",
+            "keras.saving.load_model(name + suffix)",
+            marks=pytest.mark.sweep,
+        ),
     ],
     ids=["load", "ours first", "keras first", "tf.keras", "a part", "a part of training", "a part of graph"],
 )

@@ -126,6 +126,7 @@ def test_every_step_computes_what_the_step_before_did(name, tmp_path):
         assert furthest(whole, shipped) < 1e-4
 
 
+@pytest.mark.sweep
 def test_8_bits_agree_on_the_masks(tmp_path):
     data(tmp_path / "data", KINDS["binary"])
     run(tmp_path, "train", "--data", "data", "--out", "run", "--crop", "32", "--epochs", 3, *NETWORK, *RECIPE)

@@ -78,7 +78,7 @@ def test_programs_that_do_more_than_compute(make, name, tmp_path):
     folder = saved(make(tmp_path / "pwned"), tmp_path / "m" / "1")
     (tmp_path / "pwned").unlink(missing_ok=True)
     with pytest.raises(InputError, match=rf"m/1 holds what no export of this package writes: .*{name}.*trusted=True"):
-        Artefact(folder)
+        operations.check(folder)
     assert not (tmp_path / "pwned").exists()
 
 
@@ -91,7 +91,7 @@ def turns(image, most):
 def test_loops_without_a_limit(most, tmp_path):
     folder = saved(lambda image: turns(image, most), tmp_path / "m" / "1")
     with pytest.raises(InputError, match=r"writes: a loop without a limit, .*while"):
-        Artefact(folder)
+        operations.check(folder)
 
 
 def test_loops_with_a_limit(tmp_path):
@@ -145,7 +145,7 @@ def test_tables_that_read_files_when_they_are_loaded(tmp_path):
     table = tf.lookup.StaticHashTable(words, -1)
     folder = saved(lambda image: {"probabilities": image / 255}, tmp_path / "m" / "1", table=table)
     with pytest.raises(InputError, match=r"holds what no export of this package writes: "):
-        Artefact(folder)
+        operations.check(folder)
 
 
 def test_a_second_graph_beside_the_first(tmp_path):
@@ -154,7 +154,7 @@ def test_a_second_graph_beside_the_first(tmp_path):
     for name in ("saved_model.cpb", "saved_model.pbtxt"):
         (folder / name).write_bytes(b"")
         with pytest.raises(InputError, match=rf"holds what no export of this package writes: {name}"):
-            Artefact(folder)
+            operations.check(folder)
         (folder / name).unlink()
 
 
@@ -195,7 +195,7 @@ def test_saving_functions_are_for_saving_only(tmp_path):
 def test_what_is_no_saved_model(content, tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(content)
     with pytest.raises(InputError, match=r"(no readable saved_model\.pb|what no export of this package writes)"):
-        Artefact(tmp_path)
+        operations.check(tmp_path)
 
 
 CHOICES = [{name: value} for name in ("block", "norm", "activation", "up", "normalization")

@@ -61,7 +61,7 @@ def refused(capsys, words):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [16, 60, 120, 200])
+@pytest.mark.parametrize("size", [16, 120, *(pytest.param(size, marks=pytest.mark.sweep) for size in (60, 200))])
 def test_training_on_a_full_disk(disk, disk_folder, tmp_path, capsys, size):
     folder = disk(size)
     words = ["train", "--data", disk_folder, "--out", folder / "run", *TRAIN, "--epochs", "4"]
@@ -127,7 +127,7 @@ def test_training_goes_on_while_the_clock_goes_back(disk_folder, tmp_path, back)
     assert after[: len(before)] == before
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_search_goes_on_while_the_clock_goes_back(disk_folder, tmp_path, back):
     recipe = ["--crop", "16", "--batch-size", "2", "--crops-per-epoch", "2", "--epochs", "1"]
     words = ["search", "--data", disk_folder, "--out", tmp_path / "out", "--depth", "1", *recipe, "--max-params", "1e5"]

@@ -54,11 +54,11 @@ def temporary(folder):
 @pytest.mark.parametrize(
     ("pattern", "sent"),
     [
-        ("run/run.json", signal.SIGKILL),
-        ("run/.best.*", signal.SIGKILL),
+        pytest.param("run/run.json", signal.SIGKILL, marks=pytest.mark.sweep),
+        pytest.param("run/.best.*", signal.SIGKILL, marks=pytest.mark.sweep),
         ("run/.last.*", signal.SIGKILL),
-        ("run/last.keras", signal.SIGKILL),
-        ("run/.last.*", signal.SIGTERM),
+        pytest.param("run/last.keras", signal.SIGKILL, marks=pytest.mark.sweep),
+        pytest.param("run/.last.*", signal.SIGTERM, marks=pytest.mark.sweep),
         ("run/.best.*", signal.SIGINT),
     ],
 )
@@ -81,11 +81,11 @@ def test_training(disk_folder, tmp_path, pattern, sent):
 @pytest.mark.parametrize(
     ("pattern", "target", "sent"),
     [
-        (".1.new.*", "1", signal.SIGKILL),
+        pytest.param(".1.new.*", "1", signal.SIGKILL, marks=pytest.mark.sweep),
         (".1.new.*", "1", signal.SIGINT),
-        (".m.*", "m.onnx", signal.SIGKILL),
+        pytest.param(".m.*", "m.onnx", signal.SIGKILL, marks=pytest.mark.sweep),
         (".s.*", "s.keras", signal.SIGKILL),
-        (".s.*", "s.keras", signal.SIGTERM),
+        pytest.param(".s.*", "s.keras", signal.SIGTERM, marks=pytest.mark.sweep),
     ],
 )
 def test_export_and_prune(tmp_path_factory, tmp_path, pattern, target, sent):
@@ -111,7 +111,11 @@ def test_export_and_prune(tmp_path_factory, tmp_path, pattern, target, sent):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "sent"),
-    [("out/.*", signal.SIGKILL), ("out/0.npy", signal.SIGTERM), ("out/1.npy", signal.SIGINT)],
+    [
+        ("out/.*", signal.SIGKILL),
+        pytest.param("out/0.npy", signal.SIGTERM, marks=pytest.mark.sweep),
+        pytest.param("out/1.npy", signal.SIGINT, marks=pytest.mark.sweep),
+    ],
 )
 def test_predict(tmp_path_factory, tmp_path, pattern, sent):
     model = tmp_path_factory.mktemp("model") / "in.keras"
@@ -130,7 +134,7 @@ def test_predict(tmp_path_factory, tmp_path, pattern, sent):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.sweep)])
 def test_search(disk_folder, tmp_path, sent):
     out = tmp_path / "out"
     recipe = ["--crop", "16", "--batch-size", "2", "--crops-per-epoch", "2", "--epochs", "1"]
@@ -144,7 +148,10 @@ def test_search(disk_folder, tmp_path, sent):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "sent",
+    [signal.SIGKILL, *(pytest.param(sent, marks=pytest.mark.sweep) for sent in (signal.SIGTERM, signal.SIGINT))],
+)
 def test_data_convert(tmp_path, sent):
     source = tmp_path / "labelled"
     source.mkdir()

@@ -58,7 +58,7 @@ class Killed(BaseException):
     """Stands for a process that ends at once."""
 
 
-@pytest.mark.parametrize("tuner", ["random", "hyperband", "grid"])
+@pytest.mark.parametrize("tuner", ["random", pytest.param("hyperband", marks=pytest.mark.sweep), "grid"])
 def test_killed_before_any_write_a_search_goes_on_as_if_it_had_not_been(fake, tmp_path, tuner, monkeypatch):
     straight = fake(tmp_path / "straight", tuner, max_trials=5, space=space())
     work(straight.oracle, "tuner0", straight.run)
