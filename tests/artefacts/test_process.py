@@ -104,7 +104,7 @@ def test_a_damaged_file_ends_its_own_process_only(files, tmp_path):
         operation.inputs = []
     (tmp_path / "m.tflite").write_bytes(flatbuffer.pack(tree))
     for _ in range(2):
-        with pytest.raises(InputError, match=r"LiteRT cannot run"):
+        with pytest.raises(InputError, match=r"(LiteRT cannot run|is no readable \.tflite file)"):
             open_file(tmp_path / "m.tflite").functions["L1"](IMAGE)
 
 
