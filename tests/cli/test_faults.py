@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from leftovers import temporary
 
 from keras_unetpp.cli import main
 from keras_unetpp.graph.build import build
@@ -45,10 +46,6 @@ def disk(tmp_path):
 
     yield mount
     subprocess.run(["umount", str(folder)], capture_output=True, check=False)
-
-
-def temporary(folder):
-    return [path.name for path in folder.rglob(".*")]
 
 
 def refused(capsys, words):

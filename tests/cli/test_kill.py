@@ -10,6 +10,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from leftovers import temporary
 from pictures import disks
 
 from keras_unetpp.cli import main
@@ -44,10 +45,6 @@ def ended(folder, pattern, sent, *words):
         process.send_signal(sent)
         process.wait(60)
     return process.returncode
-
-
-def temporary(folder):
-    return [path.name for path in folder.rglob(".*")]
 
 
 @pytest.mark.slow

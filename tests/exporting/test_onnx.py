@@ -4,6 +4,7 @@ from importlib.util import find_spec
 import keras
 import numpy as np
 import pytest
+from precision import precision
 
 from keras_unetpp.artefacts import onnx as onnx_file
 from keras_unetpp.artefacts.signature import Signature
@@ -110,11 +111,8 @@ def test_volumes_of_8_bits(tmp_path):
 
 
 def test_a_pruned_model_in_mixed_precision(tmp_path):
-    keras.mixed_precision.set_global_policy("mixed_float16")
-    try:
+    with precision("mixed_float16"):
         model = model_of(depth=2)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
     report = export(prune(model, 1), tmp_path / "a.onnx", output="logits")
     assert [row.name for row in report.rows] == ["L1"]
     assert report.rows[0].difference < 1e-5

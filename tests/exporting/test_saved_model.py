@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from precision import precision
 
 from keras_unetpp.artefacts import saved_model
 from keras_unetpp.errors import InputError
@@ -217,11 +218,8 @@ def test_every_kind_of_up_sampling(up, tmp_path):
 
 
 def test_mixed_precision_and_volumes(tmp_path):
-    keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    try:
+    with precision("mixed_bfloat16"):
         model = build((None, None, None, 1), width=4, depth=1, up="nearest")
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
     report = export(model, tmp_path / "1")
     assert [row.name for row in report.rows] == ["L1"]
 

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from precision import precision
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.exporting.rebuild import network
@@ -95,11 +96,8 @@ def test_heads_that_exclude_nothing_and_heads_of_logits(image):
 
 
 def test_mixed_precision_becomes_float32(image):
-    keras.mixed_precision.set_global_policy("mixed_float16")
-    try:
+    with precision("mixed_float16"):
         half = trained(depth=1)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
     whole = trained(depth=1)
     whole.set_weights(half.get_weights())
     np.testing.assert_allclose(called(half, image)["L1"], segment(whole, image), atol=1e-5)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from precision import precision
 
 from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
@@ -276,10 +277,8 @@ def test_a_clone_works_and_saves_without_the_spec_that_keras_leaves_behind(tmp_p
 @pytest.fixture
 def half():
     """A model of mixed precision; all else stays as it is."""
-    keras.mixed_precision.set_global_policy("mixed_float16")
-    model = small()
-    keras.mixed_precision.set_global_policy("float32")
-    return model
+    with precision("mixed_float16"):
+        return small()
 
 
 @pytest.mark.parametrize(("options", "kind"), [({}, "LossScaleOptimizer"), ({"auto_scale_loss": False}, "Adam")])

@@ -8,6 +8,7 @@ import zipfile
 import keras
 import pytest
 from pictures import disks
+from precision import precision
 
 from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import RECORD
@@ -179,10 +180,8 @@ def test_what_is_odd_is_told_before_training_and_shown(tmp_path, capsys):
 
 def test_a_run_of_mixed_precision_goes_on(tmp_path):
     def half():
-        keras.mixed_precision.set_global_policy("mixed_float16")
-        model = tiny()
-        keras.mixed_precision.set_global_policy("float32")
-        return model
+        with precision("mixed_float16"):
+            return tiny()
 
     folder = data(tmp_path / "data", 5)
     whole = fit(half(), folder, tmp_path / "whole", **OPTIONS)
