@@ -6,31 +6,31 @@ Everything here is imported on first use, so that `import keras_unetpp.spec` nee
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_unetpp.former_names import keep_former_names
-from keras_unetpp.registration import register
+from keras_unetpp.kit.former_names import keep_former_names
+from keras_unetpp.kit.registration import register
 
 if TYPE_CHECKING:
     from keras_unetpp import interop, zoo
     from keras_unetpp.artefacts import Artefact
-    from keras_unetpp.data_folder import DataFolder
-    from keras_unetpp.errors import InputError
+    from keras_unetpp.data.convert import convert_data
+    from keras_unetpp.data.crops import read_folder
+    from keras_unetpp.data.data_folder import DataFolder
+    from keras_unetpp.data.sharing import split_folder
+    from keras_unetpp.data.summary import describe_data
     from keras_unetpp.exporting import export
-    from keras_unetpp.folders import predict_folder
-    from keras_unetpp.graph.backbones import backbones, register_backbone
     from keras_unetpp.graph.build import build
+    from keras_unetpp.graph.encoders.registry import backbones, register_backbone
     from keras_unetpp.graph.model import UNetPP
-    from keras_unetpp.inference import Predictor, segment
+    from keras_unetpp.kit.errors import InputError
+    from keras_unetpp.prediction.folder import predict_folder
+    from keras_unetpp.prediction.predictor import Predictor, segment
     from keras_unetpp.pruning import choose, levels, prune
-    from keras_unetpp.recipe import Recipe
     from keras_unetpp.spec import Spec, cost
     from keras_unetpp.training import losses, metrics
-    from keras_unetpp.training.convert import convert_data
-    from keras_unetpp.training.data import read_folder
     from keras_unetpp.training.evaluate import evaluate
     from keras_unetpp.training.finetune import GradualUnfreezing, freeze_encoder, unfreeze_encoder
     from keras_unetpp.training.fit import fit
-    from keras_unetpp.training.sharing import split_folder
-    from keras_unetpp.training.summary import describe_data
+    from keras_unetpp.training.recipe import Recipe
     from keras_unetpp.tuning import search
     from keras_unetpp.tuning.budget import Budget
     from keras_unetpp.tuning.hypermodel import UNetPPHyperModel
@@ -43,33 +43,33 @@ _HOME = {
     "Artefact": "artefacts",
     "GradualUnfreezing": "training.finetune",
     "Budget": "tuning.budget",
-    "DataFolder": "data_folder",
-    "InputError": "errors",
-    "Predictor": "inference",
-    "Recipe": "recipe",
+    "DataFolder": "data.data_folder",
+    "InputError": "kit.errors",
+    "Predictor": "prediction.predictor",
+    "Recipe": "training.recipe",
     "SearchResult": "tuning.result",
     "Spec": "spec",
     "UNetPP": "graph.model",
-    "backbones": "graph.backbones",
+    "backbones": "graph.encoders.registry",
     "UNetPPHyperModel": "tuning.hypermodel",
     "build": "graph.build",
     "choose": "pruning",
-    "convert_data": "training.convert",
+    "convert_data": "data.convert",
     "cost": "spec",
-    "describe_data": "training.summary",
+    "describe_data": "data.summary",
     "evaluate": "training.evaluate",
     "export": "exporting",
     "fit": "training.fit",
     "freeze_encoder": "training.finetune",
     "levels": "pruning",
     "load": "zoo",
-    "predict_folder": "folders",
+    "predict_folder": "prediction.folder",
     "prune": "pruning",
-    "read_folder": "training.data",
-    "register_backbone": "graph.backbones",
+    "read_folder": "data.crops",
+    "register_backbone": "graph.encoders.registry",
     "search": "tuning",
-    "segment": "inference",
-    "split_folder": "training.sharing",
+    "segment": "prediction.predictor",
+    "split_folder": "data.sharing",
     "unfreeze_encoder": "training.finetune",
 }
 _MODULES = {

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_unetpp.errors import InputError, hint
+from keras_unetpp.kit.errors import InputError, hint
 from keras_unetpp.spec import Spec
 from keras_unetpp.weights import assign, check_names, variables
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import keras
 
-from keras_unetpp.errors import InputError, InputWarning
-from keras_unetpp.finite import check_finite
-from keras_unetpp.h5_files import check_h5
+from keras_unetpp.kit.errors import InputError, InputWarning
+from keras_unetpp.weights.finite import check_finite
+from keras_unetpp.weights.h5_files import check_h5
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 BEST = "best.keras"

@@ -11,16 +11,16 @@ import keras
 
 from keras_unetpp import weights
 from keras_unetpp.artefacts import is_artefact
-from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import inside
 from keras_unetpp.graph.build import assemble
-from keras_unetpp.json_files import fields as with_fields
-from keras_unetpp.json_files import mapping, number, read_json, text, whole
+from keras_unetpp.kit.errors import InputError, hint
+from keras_unetpp.kit.json_files import fields as with_fields
+from keras_unetpp.kit.json_files import mapping, number, read_json, text, whole
+from keras_unetpp.kit.tables import mega, table
 from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.limits import MAX_DEPTH
-from keras_unetpp.tables import mega, table
 
 PACKAGE = "keras_unetpp_zoo"
 SPEC, WEIGHTS, CARD = "spec.json", "weights.safetensors", "card.md"

@@ -32,7 +32,7 @@ def stages():
 @pytest.fixture(scope="session")
 def small_backbone():
     """Name of a small registered backbone."""
-    from keras_unetpp.graph.backbones import register_backbone
+    from keras_unetpp.graph.encoders.registry import register_backbone
 
     return register_backbone("small_stages", stages, ["out1", "out2", "out3"], mean=(100, 110, 120), std=(50,) * 3).name
 

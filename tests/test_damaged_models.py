@@ -14,9 +14,9 @@ import safetensors.numpy
 
 import keras_unetpp as kup
 from keras_unetpp import weights
-from keras_unetpp.errors import InputError, InputWarning
-from keras_unetpp.finite import check_finite
+from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.saved_models import load_model
+from keras_unetpp.weights.finite import check_finite
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_so_they_are_in_h5(file, tmp_path):
 
 
 def test_a_file_that_keeps_hdf5_busy_for_ever(file, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_unetpp.h5_files._SECONDS", 5)
+    monkeypatch.setattr("keras_unetpp.weights.h5_files._SECONDS", 5)
     load_model(file).save(tmp_path / "m.h5")
     data = bytearray((tmp_path / "m.h5").read_bytes())
     start = data.index(b"GCOL") + 16  # where texts of any length are kept, the first of which gets the length 0

@@ -84,7 +84,7 @@ READERS = """
 import json, os, signal, sys, tempfile, time
 from pathlib import Path
 from fuzzing.trial import Limits, attempt
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 def refused(text):
     error = InputError("")

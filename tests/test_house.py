@@ -15,13 +15,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "keras_unetpp"
 ORDER = (
-    *("imports", "former_names", "registration", "errors", "json_files", "requirements", "tables", "machine", "files"),
-    *("compat", "downloads"),
-    *("spec", "labels", "recipe", "data_folder", "progress", "windows", "pixels", "masks", "images", "finite"),
-    "h5_worker",
-    *("h5_files", "torch_pickle", "torch_files", "weights", "interop", "graph", "saved_models", "artefacts"),
-    *("networks", "inference", "training", "pruning", "exporting", "zoo", "folders", "tuning", "cli", "__main__"),
-    *("__init__",),
+    *("kit", "files", "compat", "spec", "data", "weights", "interop", "graph", "saved_models", "artefacts"),
+    *("prediction", "training", "pruning", "exporting", "zoo", "tuning", "cli", "__main__", "__init__"),
 )
 """The parts of the package from the bottom up; a part imports only those before it."""
 
@@ -124,7 +119,7 @@ def test_only_required_packages_are_imported_early(path):
 def test_spec_needs_the_standard_library_only(path):
     names = {name.split(".")[0] for name in imports(tree_of(path))}
     assert names - {PACKAGE, *sys.stdlib_module_names} == set()
-    assert {module.split(".")[0] for module in within(path)} <= {"errors", "json_files", "tables", "spec"}
+    assert {module.split(".")[0] for module in within(path)} <= {"kit", "spec"}
 
 
 @pytest.mark.parametrize("module", ["keras_unetpp.spec", "keras_unetpp.cli", "keras_unetpp"])

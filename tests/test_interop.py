@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.heads import select
 from keras_unetpp.interop import LAYOUTS, load_torch
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training.losses import CrossEntropy
 from keras_unetpp.weights import state, variables
 

@@ -5,9 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
-from keras_unetpp.inference import segment
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.prediction.predictor import segment
 from keras_unetpp.pruning import choose, levels, prune
 from keras_unetpp.spec import Spec, cost
 from keras_unetpp.spec.levels import LevelRow, LevelTable, cheapest, level_costs

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.saved_models import is_saved_model, load_model
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 1)).astype("float32")
@@ -71,7 +71,7 @@ for name in ("whole", "plain"):
             marks=pytest.mark.sweep,
         ),
         pytest.param(
-            "import keras_unetpp.graph.encoder, keras",
+            "import keras_unetpp.graph.encoders.encode, keras",
             "keras.saving.load_model(name + suffix)",
             marks=pytest.mark.sweep,
         ),

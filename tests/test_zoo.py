@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import cost
 
 ROOT = Path(__file__).parents[1]

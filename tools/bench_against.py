@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
-    from keras_unetpp.tables import table
+    from keras_unetpp.kit.tables import table
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -68,7 +68,7 @@ def crops(source: Path, count: int, folder: Path) -> None:
     """Images of one size."""
     import numpy as np
 
-    from keras_unetpp.images import list_images, read_image, write_png
+    from keras_unetpp.data.images import list_images, read_image, write_png
 
     folder.mkdir()
     for path in list_images(source)[:count]:
@@ -88,7 +88,7 @@ def run(tree: Path, folder: Path) -> dict[str, float]:
 def timed(images: Path) -> dict[str, float]:
     """Seconds of each thing, in this process."""
     import keras_unetpp as kup
-    from keras_unetpp.images import list_images, read_image
+    from keras_unetpp.data.images import list_images, read_image
 
     model = kup.load("nuclei-small")
     arrays = [read_image(path, 3) for path in list_images(images)]

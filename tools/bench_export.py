@@ -20,8 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras_unetpp as kup
 from keras_unetpp.exporting.samples import labelled_folder
+from keras_unetpp.kit.tables import mega, score
 from keras_unetpp.pruning import latencies
-from keras_unetpp.tables import mega, score
 
 FORMATS: dict[str, tuple[str, str | None]] = {
     "SavedModel": ("model", None),

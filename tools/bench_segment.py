@@ -35,7 +35,7 @@ def main() -> int:
 
     import keras_unetpp as kup
     from keras_unetpp.artefacts import is_artefact
-    from keras_unetpp.networks import at_level
+    from keras_unetpp.prediction.networks import at_level
 
     model = options.model if is_artefact(options.model) else kup.load(options.model)
     predictor = kup.Predictor(at_level(model, None))

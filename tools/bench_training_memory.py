@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from keras_unetpp.kit.tables import table
 from keras_unetpp.spec import Spec
 from keras_unetpp.spec.memory import training_bytes
-from keras_unetpp.tables import table
 
 TOLERANCE = 0.2
 CASES: dict[str, tuple[dict[str, Any], tuple[int, ...], int]] = {
@@ -37,8 +37,8 @@ def train(name: str) -> None:
     import numpy as np
 
     from keras_unetpp.graph.build import build
-    from keras_unetpp.recipe import Recipe
     from keras_unetpp.training.fit import prepare
+    from keras_unetpp.training.recipe import Recipe
 
     fields, crop, batch = CASES[name]
     model = build(Spec(**fields))

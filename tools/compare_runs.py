@@ -6,7 +6,7 @@ python tools/compare_runs.py RUN ..
 import argparse
 from pathlib import Path
 
-from keras_unetpp.tables import table
+from keras_unetpp.kit.tables import table
 from keras_unetpp.training.run import Row, Run, read_log
 
 

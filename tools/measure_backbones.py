@@ -16,8 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from keras_unetpp.files import write_text
-from keras_unetpp.graph.backbones import template
-from keras_unetpp.graph.measure import measure
+from keras_unetpp.graph.encoders.measure import measure
+from keras_unetpp.graph.encoders.registry import template
 from keras_unetpp.spec.backbone_table import BACKBONES
 
 FACTS = Path(__file__).parents[1] / "keras_unetpp" / "spec" / "backbone_facts.json"

@@ -11,11 +11,11 @@ import numpy as np
 
 from keras_unetpp.artefacts.runtime import LABELS, SHAPE, SIGNATURE, SPEC, Opened
 from keras_unetpp.artefacts.signature import Signature, level_name, probabilities_of
-from keras_unetpp.errors import InputError
 from keras_unetpp.files import check_text
-from keras_unetpp.json_files import check_regular
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.json_files import check_regular
+from keras_unetpp.kit.tables import mega
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.tables import mega
 
 SUFFIXES = {".tflite": "tflite", ".onnx": "onnx", "": "saved_model"}
 """Suffix of the path -> format."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_unetpp.artefacts import process
 from keras_unetpp.artefacts.runtime import LONGEST, SHAPE, Opened, as_dtype, first_line
-from keras_unetpp.errors import InputError
-from keras_unetpp.requirements import require
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.requirements import require
 
 
 def open(path: str | os.PathLike[str], threads: int | None = None, inside: bool = False,

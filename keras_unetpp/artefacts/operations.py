@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_unetpp.compat.tensorflow import saved_model
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 _NAMES = """
     Abs Add AddN AddV2 All Any ArgMax Assert AssignVariableOp AvgPool AvgPool3D BatchMatMulV2 BatchToSpaceND BiasAdd

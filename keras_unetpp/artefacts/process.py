@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_unetpp.artefacts import worker
 from keras_unetpp.artefacts.runtime import Opened
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 RUNTIMES = {
     "saved_model": "TensorFlow without Keras cannot run the SavedModel",

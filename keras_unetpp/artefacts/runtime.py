@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 SIGNATURE, SPEC, LABELS = "signature", "spec", "labels"
 """Texts that a file holds about itself."""

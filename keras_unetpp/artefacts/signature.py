@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.plan import MEAN, head_name
 from keras_unetpp.spec.records import BEFORE
 

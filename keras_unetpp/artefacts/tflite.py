@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_unetpp.artefacts import process
 from keras_unetpp.artefacts.runtime import SHAPE, Opened, as_dtype, as_text, first_line, wordless
-from keras_unetpp.errors import InputError
-from keras_unetpp.requirements import require
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.requirements import require
 
 FILES = {"signature": "signature.json", "spec": "spec.json", "labels": "labels.txt"}
 """Text that a file holds about itself -> its name in the archive behind the model."""

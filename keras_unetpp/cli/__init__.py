@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from keras_unetpp.cli.quiet import hush
 from keras_unetpp.cli.say import tell
-from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.kit.errors import InputError, InputWarning
 
 COMMANDS = ("data", "train", "search", "predict", "levels", "prune", "export", "backbones", "designs", "zoo")
 

@@ -14,6 +14,6 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run() -> None:
     """Print the table."""
-    from keras_unetpp.graph.backbones import backbones
+    from keras_unetpp.graph.encoders.registry import backbones
 
     say(backbones())

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_unetpp.cli.options import folder_options, scoring_options, value_option
 from keras_unetpp.cli.say import say
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 USAGE = "DIR | data convert SOURCE OUT --format NAME"
 HELP = "what a data folder holds; choose its validation share; or make one of annotated images"
@@ -39,9 +39,9 @@ def run(words: list[str], split: float | None, seed: int, overwrite: bool, forma
         return
     if len(words) > 1 or format or instances:
         raise InputError(f"data takes one folder, or {CONVERT} SOURCE OUT --format NAME. Received: {' '.join(words)}.")
-    from keras_unetpp.data_folder import OPTIONS, DataFolder
-    from keras_unetpp.training.sharing import split_folder
-    from keras_unetpp.training.summary import describe_data
+    from keras_unetpp.data.data_folder import OPTIONS, DataFolder
+    from keras_unetpp.data.sharing import split_folder
+    from keras_unetpp.data.summary import describe_data
 
     folder = DataFolder(words[0], **{name: options.pop(name) for name in OPTIONS if name in options})
     if split is not None:
@@ -54,7 +54,7 @@ def run(words: list[str], split: float | None, seed: int, overwrite: bool, forma
 
 
 def _convert(words: list[str], format: str | None, instances: bool, split: float, seed: int) -> None:
-    from keras_unetpp.training.convert import FORMATS, MASKS, convert_data
+    from keras_unetpp.data.convert import FORMATS, MASKS, convert_data
 
     if len(words) != 2 or format is None:
         raise InputError(f"data {CONVERT} needs SOURCE, OUT and --format {' or '.join(FORMATS)}.")

@@ -7,7 +7,7 @@ from typing import Any
 from keras_unetpp.cli.options import KERAS_MODELS, overwrite_option, value_option
 from keras_unetpp.cli.say import say
 from keras_unetpp.cli.words import LEVEL, SIDES
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 USAGE = "MODEL PATH"
 HELP = "write a model for another runtime, and prove it"
@@ -49,10 +49,10 @@ def run(model: str, path: str, images: str | None, calibration: str | None, labe
         **options: Any) -> None:  # fmt: skip
     """Export, and print the report."""
     from keras_unetpp.artefacts import is_artefact
+    from keras_unetpp.data.images import list_images
     from keras_unetpp.exporting import export
     from keras_unetpp.exporting.samples import labelled_folder
     from keras_unetpp.graph.heads import heads
-    from keras_unetpp.images import list_images
     from keras_unetpp.zoo import load
 
     if is_artefact(model):

@@ -15,7 +15,7 @@ from keras_unetpp.cli.options import (
 )
 from keras_unetpp.cli.say import say
 from keras_unetpp.cli.words import SIDES
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 USAGE = ""
 HELP = "what each level costs, and how fast and good it is"
@@ -36,7 +36,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(model: str | None, data: str | None, size: Any, repeat: int, trusted: bool, **options: Any) -> None:
     """Print the table."""
-    from keras_unetpp.data_folder import OPTIONS
+    from keras_unetpp.data.data_folder import OPTIONS
     from keras_unetpp.spec import level_costs, picture
 
     scoring = {name: options.pop(name) for name in ("labels", "ignore_index", *OPTIONS) if name in options}

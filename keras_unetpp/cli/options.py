@@ -47,14 +47,14 @@ def network_options(parser: argparse.ArgumentParser, lists: bool = False) -> Non
 
 def recipe_options(parser: argparse.ArgumentParser, lists: bool = False) -> None:
     """The fields of `Recipe`; with `lists`, commas part several values of one."""
-    from keras_unetpp.recipe import Recipe
+    from keras_unetpp.training.recipe import Recipe
 
     _fields(parser.add_argument_group("training"), Recipe, lists)
 
 
 def scoring_options(parser: Any) -> None:
     """How masks are read when levels are scored: `labels` and `ignore_index`, as `Recipe` has them."""
-    from keras_unetpp.recipe import Recipe
+    from keras_unetpp.training.recipe import Recipe
 
     _fields(parser, Recipe, False, ("labels", "ignore_index"))
 
@@ -73,7 +73,7 @@ def data_changed_option(parser: argparse.ArgumentParser) -> None:
 
 def folder_options(parser: argparse.ArgumentParser) -> None:
     """Where images and masks are in a data folder: the fields of `DataFolder`."""
-    from keras_unetpp.data_folder import OPTIONS, DataFolder
+    from keras_unetpp.data.data_folder import OPTIONS, DataFolder
 
     _fields(parser.add_argument_group("data folder"), DataFolder, False, tuple(OPTIONS))
 

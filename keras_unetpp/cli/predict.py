@@ -32,7 +32,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(source: str, out: str, model: str, level: Any, trusted: bool, **options: Any) -> int:
     """Predict, and say what was written and what could not be read; 1 if anything could not."""
-    from keras_unetpp.folders import predict_folder
+    from keras_unetpp.prediction.folder import predict_folder
 
     network, best = opened(model, trusted)
     written = predict_folder(network, source, out, level=best if level is None else level, progress=True, **options)

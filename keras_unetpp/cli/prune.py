@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_unetpp.cli.options import KERAS_MODELS, level_option, model_option, opened, overwrite_option
 from keras_unetpp.cli.say import say
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 USAGE = "OUT"
 HELP = "cut one level out into a .keras file of stock layers"

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from keras_unetpp.imports import around_import
+from keras_unetpp.kit.imports import around_import
 
 
 def hush() -> None:

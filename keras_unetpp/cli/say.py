@@ -2,7 +2,7 @@
 
 import sys
 
-from keras_unetpp.errors import shown, shown_lines
+from keras_unetpp.kit.errors import shown, shown_lines
 
 
 def say(text: object) -> None:

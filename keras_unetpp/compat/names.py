@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 
 @dataclass(frozen=True)

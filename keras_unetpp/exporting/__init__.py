@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from keras_unetpp.artefacts import SUFFIXES
-from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import write_text
+from keras_unetpp.kit.errors import InputError, hint
 
 if TYPE_CHECKING:
     import keras

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_unetpp.artefacts.signature import Signature
-from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.exporting.samples import Calibration, Pair
 from keras_unetpp.exporting.signature import to_mask
+from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.training.evaluate import overlap
 
 Run = Callable[[np.ndarray], np.ndarray]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_unetpp.artefacts.signature import Signature
-from keras_unetpp.images.formats import FORMATS, REFUSED
-from keras_unetpp.images.stored import LUMA
+from keras_unetpp.data.images.formats import FORMATS, REFUSED
+from keras_unetpp.data.images.stored import LUMA
 
 JPEG, PNG, OTHER = range(3)
 """Kinds of encoded images."""

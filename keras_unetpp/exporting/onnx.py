@@ -13,14 +13,14 @@ import numpy as np
 from keras_unetpp.artefacts import onnx as runtime
 from keras_unetpp.artefacts.runtime import Functions, as_dtype
 from keras_unetpp.artefacts.signature import Signature
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting.accuracy import MIN_AGREEMENT, Accuracy, Gate, check_min_agreement
 from keras_unetpp.exporting.onnx_quantize import quantized
 from keras_unetpp.exporting.samples import Calibration, calibrating, pairs
 from keras_unetpp.exporting.signature import Functions as Levels
 from keras_unetpp.exporting.signature import check_labels, functions
 from keras_unetpp.exporting.unsupported import unsupported
-from keras_unetpp.requirements import require
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.requirements import require
 from keras_unetpp.spec.levels import check_max_drop
 
 QUANTIZE = (None, "int8")

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_unetpp.artefacts.signature import Sides, Signature
-from keras_unetpp.errors import InputError
-from keras_unetpp.images import read_mask, read_samples
-from keras_unetpp.masks import all_as_ids, as_ids
-from keras_unetpp.pixels import Ranges, to_255
-from keras_unetpp.training.folders import read_folder
-from keras_unetpp.training.pairs import images_and_masks
+from keras_unetpp.data.folders import read_folder
+from keras_unetpp.data.images import read_mask, read_samples
+from keras_unetpp.data.masks import all_as_ids, as_ids
+from keras_unetpp.data.pairs import images_and_masks
+from keras_unetpp.data.pixels import Ranges, to_255
+from keras_unetpp.kit.errors import InputError
 
 Pair = tuple[np.ndarray, np.ndarray]
 """An image, (1, *sides, channels), and its mask, (1, *sides), of 0/1 or class ids."""
@@ -56,7 +56,7 @@ def calibrating(images: Iterable[Any] | None, signature: Signature, quantize: An
 
 
 def pairs(labelled: Iterable[Any], signature: Signature) -> list[Pair]:
-    """Images as in `batches`, each with its mask as `keras_unetpp.masks.as_ids` takes it.
+    """Images as in `batches`, each with its mask as `keras_unetpp.data.masks.as_ids` takes it.
 
     Args:
         labelled: as `training.pairs.images_and_masks` takes them.

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from keras_unetpp.artefacts import GRAPH_FILE
-from keras_unetpp.errors import InputError
 from keras_unetpp.files import check_free, write_text
-from keras_unetpp.requirements import require
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.requirements import require
 
 WARMUP_FILE = "tf_serving_warmup_requests"
 WARMUP_SIDE = 256

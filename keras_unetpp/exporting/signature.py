@@ -9,12 +9,12 @@ import numpy as np
 
 from keras_unetpp import weights
 from keras_unetpp.artefacts.signature import Sides, Signature
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting.parts import parts
 from keras_unetpp.exporting.rebuild import network
 from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
 from keras_unetpp.graph.memory import bytes_per_pixel
 from keras_unetpp.graph.views import whole_views
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.plan import MEAN
 
 INPUTS = ("float32", "uint8", "image_bytes")

@@ -12,14 +12,14 @@ import keras
 from keras_unetpp.artefacts import tflite as runtime
 from keras_unetpp.artefacts.runtime import Functions, first_line
 from keras_unetpp.artefacts.signature import Signature
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import flatbuffer
 from keras_unetpp.exporting.accuracy import MIN_AGREEMENT, Accuracy, Gate, check_min_agreement
 from keras_unetpp.exporting.samples import Calibration, calibrating, pairs
 from keras_unetpp.exporting.signature import check_labels, functions
 from keras_unetpp.exporting.tflite_convert import convert
 from keras_unetpp.exporting.tflite_metadata import describe
-from keras_unetpp.requirements import require
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.requirements import require
 from keras_unetpp.spec.levels import check_max_drop
 
 QUANTIZE = (None, "float16", "dynamic", "int8_float_io", "int8")

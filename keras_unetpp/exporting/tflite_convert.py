@@ -12,10 +12,10 @@ import numpy as np
 from keras_unetpp.artefacts.runtime import wordless
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.compat.tensorflow import converter_error, giving_bytes, only_calibrate, quantized
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import flatbuffer
 from keras_unetpp.exporting.signature import Functions
 from keras_unetpp.exporting.unsupported import unsupported
+from keras_unetpp.kit.errors import InputError
 
 _OPERATION = re.compile(r"'tf\.(\w+)' op is neither")
 

@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.files.record import RECORD, Facts, facts_of
+from keras_unetpp.kit.errors import InputError
 
 FilePath = str | os.PathLike[str]
 

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.files.locks import hold
 from keras_unetpp.files.record import facts_of
 from keras_unetpp.files.writing import naming, recorded, remove_empty
+from keras_unetpp.kit.errors import InputError
 
 
 class FolderLock:

@@ -5,7 +5,7 @@ import re
 import secrets
 from pathlib import Path
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 MOST_BYTES = 255
 """Of a name; what the usual file systems allow."""

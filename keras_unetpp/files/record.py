@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.files.locks import wait
 from keras_unetpp.files.names import NO_FOLLOW
+from keras_unetpp.kit.errors import InputError
 
 RECORD = "keras_unetpp.json"
 

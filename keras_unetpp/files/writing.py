@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from keras_unetpp.errors import shown
 from keras_unetpp.files.checks import FilePath, check_folder_free, check_free, check_one
 from keras_unetpp.files.disk import close, flush, like, locked, made
 from keras_unetpp.files.exchange import exchange
 from keras_unetpp.files.locks import hold
 from keras_unetpp.files.names import NO_FOLLOW, temporary_name
 from keras_unetpp.files.record import RECORD, Record, adopt, facts_of, is_temporary, stamp_of
+from keras_unetpp.kit.errors import shown
 
 _workshops: set[Path] = set()
 """Temporary folders that are being filled here."""

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_unetpp.errors import InputError, InputWarning, brief
+from keras_unetpp.data.masks import check_targets, check_weights, class_weight_of_pixels, doubt
 from keras_unetpp.graph.inputs import Inputs, array
 from keras_unetpp.graph.readings import Reading
 from keras_unetpp.graph.streams import Watched, again, mapped
-from keras_unetpp.masks import check_targets, check_weights, class_weight_of_pixels, doubt
+from keras_unetpp.kit.errors import InputError, InputWarning, brief
 
 
 class Feed:

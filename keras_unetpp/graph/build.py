@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from keras_unetpp.errors import InputError
-from keras_unetpp.graph import encoder_weights
-from keras_unetpp.graph.encoder import encode
+from keras_unetpp.graph.encoders import pretrained as encoder_weights
+from keras_unetpp.graph.encoders.encode import encode
 from keras_unetpp.graph.layers import make
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.memory import check_params
 from keras_unetpp.spec.ops import Backbone

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from keras_unetpp.errors import InputError
-from keras_unetpp.pixels import Intake
+from keras_unetpp.data.pixels import Intake
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.designs import NORMALIZATION
 from keras_unetpp.spec.level import MEAN, Level, check_asked
 from keras_unetpp.spec.plan import head_name

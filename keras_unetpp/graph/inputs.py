@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_unetpp.errors import InputError
-from keras_unetpp.pixels import Intake, Ranges, type_name
+from keras_unetpp.data.pixels import Intake, Ranges, type_name
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.fields import check_sides
 
 FIRST = 4

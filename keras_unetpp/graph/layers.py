@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import ops
 from keras_unetpp.spec.backbone_table import SCALINGS
 from keras_unetpp.spec.facts import OPERATIONS

@@ -3,7 +3,7 @@
 import keras
 
 from keras_unetpp.graph.heads import divisor
-from keras_unetpp.graph.order import most_alive, output_shapes, running_order
+from keras_unetpp.graph.walk import most_alive, output_shapes, running_order
 
 BYTES_PER_VALUE = 4
 OVERHEAD = 1.5

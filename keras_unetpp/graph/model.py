@@ -1,6 +1,6 @@
 """The model class: a functional `keras.Model` whose heads all learn from one `y`.
 
-What it needs of this package beside `spec` is imported late: see `keras_unetpp.registration`.
+What it needs of this package beside `spec` is imported late: see `keras_unetpp.kit.registration`.
 """
 
 import inspect
@@ -11,12 +11,12 @@ from typing import Any
 
 import keras
 
-from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.graph.batches import Feed
 from keras_unetpp.graph.heads import divisor, head_activation, intake
 from keras_unetpp.graph.inputs import Inputs
 from keras_unetpp.graph.readings import contradiction, reading
 from keras_unetpp.graph.streams import Teller
+from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.spec.fields import Spec, check_sides
 
 _HALF = "mixed_float16"
@@ -108,7 +108,7 @@ class UNetPP(keras.Model):
         if rate == 1 and self.optimizer is not None:
             slow(self.optimizer, (), 1)  # it may come from an earlier `compile` of another rate
         elif rate != 1:
-            from keras_unetpp.graph.encoder import encoder_layers
+            from keras_unetpp.graph.encoders.encode import encoder_layers
 
             slow(self.optimizer, [one for layer in encoder_layers(self).values() for one in layer.weights], rate)
 

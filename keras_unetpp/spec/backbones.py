@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from keras_unetpp.errors import InputError, hint
+from keras_unetpp.kit.errors import InputError, hint
 from keras_unetpp.spec.backbone_table import BACKBONES
 
 FACTS_FILE = "backbone_facts.json"

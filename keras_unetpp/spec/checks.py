@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
-from keras_unetpp.errors import InputError, brief
+from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.spec.choices import Choices
 from keras_unetpp.spec.designs import BLOCKS
 from keras_unetpp.spec.norms import NORMS

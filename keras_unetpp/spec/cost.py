@@ -9,7 +9,7 @@ import math
 from operator import mul
 from typing import NamedTuple
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.facts import Site
 from keras_unetpp.spec.fields import Spec, check_sides

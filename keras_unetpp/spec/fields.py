@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, asdict, dataclass, field, fields, replace
 from typing import Any
 
-from keras_unetpp.errors import InputError, brief, hint
-from keras_unetpp.json_files import anything, mapping, parse_json
+from keras_unetpp.kit.errors import InputError, brief, hint
+from keras_unetpp.kit.json_files import anything, mapping, parse_json
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from keras_unetpp.errors import InputError, brief
+from keras_unetpp.kit.errors import InputError, brief
 
 Level = int | str | None
 """A level 1..d, "mean" for the average of all heads, None for what the function at hand takes without being told."""

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.tables import giga, mega, score, table
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.plan import MEAN, Level, head_name
 from keras_unetpp.spec.topology import draw, needed
-from keras_unetpp.tables import giga, mega, score, table
 
 DEFAULT_SIDES = {2: 256, 3: 64}
 """Rank -> pixels of a side that is open; a volume of 256 would be as much as an image of 4096."""

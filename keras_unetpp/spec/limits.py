@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from keras_unetpp.errors import InputError, brief
+from keras_unetpp.kit.errors import InputError, brief
 
 MAX_DEPTH = 6
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.cost import BYTES_PER_VALUE, cost, node_costs
 from keras_unetpp.spec.fields import Spec

@@ -8,7 +8,7 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from keras_unetpp.errors import shown
+from keras_unetpp.kit.errors import shown
 
 
 class Display(keras.callbacks.Callback):

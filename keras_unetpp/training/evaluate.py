@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_unetpp.data_folder import FOLDERS, OPTIONS, DataFolder, data_folder
-from keras_unetpp.errors import InputError, hint
-from keras_unetpp.images import image_size
-from keras_unetpp.inference import Predictor
-from keras_unetpp.masks import all_as_ids
-from keras_unetpp.networks import Segmenter
-from keras_unetpp.pixels import Ranges
-from keras_unetpp.progress import track
-from keras_unetpp.training.folders import Sample, read_folder, read_pair, target_of
+from keras_unetpp.data.data_folder import FOLDERS, OPTIONS, DataFolder, data_folder
+from keras_unetpp.data.folders import Sample, read_folder, read_pair, target_of
+from keras_unetpp.data.images import image_size
+from keras_unetpp.data.masks import all_as_ids
+from keras_unetpp.data.pairs import images_and_masks
+from keras_unetpp.data.pixels import Ranges
+from keras_unetpp.kit.errors import InputError, hint
+from keras_unetpp.kit.progress import track
+from keras_unetpp.prediction.networks import Segmenter
+from keras_unetpp.prediction.predictor import Predictor
 from keras_unetpp.training.metrics import Counts, counts, over_classes
-from keras_unetpp.training.pairs import images_and_masks
 
 
 class Score(NamedTuple):
@@ -40,7 +40,7 @@ class Mean(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One whole image (*sides, channels) with its target, as `keras_unetpp.masks.as_ids` gives it."""
+    """One whole image (*sides, channels) with its target, as `keras_unetpp.data.masks.as_ids` gives it."""
 
     name: str
     kind: str
@@ -65,7 +65,7 @@ def evaluate(model: keras.Model, data: Data, *, labels: str = "auto", ignore_ind
 
     Args:
         model: a model of this package, or an exported file.
-        data: see `Data`. Masks hold ids, or, for several classes, 0 and 1 for each: see `keras_unetpp.masks.as_ids`.
+        data: see `Data`. Masks hold ids, or, for several classes, 0 and 1 for each: see `data.masks.as_ids`.
         labels: whether ids are those of "classes" or any above 0 is "foreground"; "auto": classes if the model has
             several.
         ignore_index: the value of a mask that marks pixels to leave out.
@@ -178,7 +178,7 @@ def overlap(target: np.ndarray, mask: np.ndarray, classes: int, ignore_index: in
     """IoU and Dice of a mask with its target, by the rule of `evaluate`.
 
     Args:
-        target: as `keras_unetpp.masks.as_ids` gives it.
+        target: as `keras_unetpp.data.masks.as_ids` gives it.
         mask: of the same sides, as `Predictor.mask` gives it.
         classes: of both.
         ignore_index: value of `target` that marks pixels to leave out.

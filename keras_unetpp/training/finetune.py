@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 
-from keras_unetpp.errors import InputError
-from keras_unetpp.graph.encoder import encoder_layers, row_of
+from keras_unetpp.graph.encoders.encode import encoder_layers, row_of
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.kit.errors import InputError
 
 
 def freeze_encoder(model: UNetPP, batch_norm: bool = True) -> None:

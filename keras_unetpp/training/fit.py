@@ -10,27 +10,27 @@ from typing import Any
 
 import keras
 
-from keras_unetpp.data_folder import DataFolder, data_folder
-from keras_unetpp.errors import InputError, shown_lines
+from keras_unetpp.data.augment import augmentation
+from keras_unetpp.data.crops import Crops, Sample, load
+from keras_unetpp.data.data_folder import DataFolder, data_folder
+from keras_unetpp.data.pixels import Ranges
+from keras_unetpp.data.summary import contents, summarize
+from keras_unetpp.data.survey import Survey
 from keras_unetpp.files import FolderLock, is_text
 from keras_unetpp.graph.heads import heads
 from keras_unetpp.graph.model import UNetPP
-from keras_unetpp.pixels import Ranges
-from keras_unetpp.progress import track
-from keras_unetpp.recipe import Recipe, check_names
+from keras_unetpp.kit.errors import InputError, shown_lines
+from keras_unetpp.kit.progress import track
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.training import losses
-from keras_unetpp.training.augment import augmentation
-from keras_unetpp.training.data import Crops, Sample, load
 from keras_unetpp.training.display import Display
 from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
 from keras_unetpp.training.memory import check_memory as check_free
 from keras_unetpp.training.memory import with_crop
+from keras_unetpp.training.recipe import Recipe, check_names
 from keras_unetpp.training.record import record
 from keras_unetpp.training.run import Row, Run
-from keras_unetpp.training.summary import contents, summarize
-from keras_unetpp.training.survey import Survey
 
 LOSSES: dict[str, type[losses.SegmentationLoss]] = {
     "bce_dice": losses.BCEDice,

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_unetpp.errors import InputError, brief
-from keras_unetpp.json_files import read_bytes
+from keras_unetpp.kit.errors import InputError, brief
+from keras_unetpp.kit.json_files import read_bytes
 
 Row = dict[str, float]
 

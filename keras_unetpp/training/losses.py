@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training.targets import Target, Tensor, activate, align, is_binary, of_pixels, sides
 
 _SMALLEST = 1e-7

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training.targets import Tensor, activate, align, is_binary, of_pixels, sides
 
 

@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from keras_unetpp.errors import InputError, InputWarning
-from keras_unetpp.training.contents import listed
-from keras_unetpp.training.folders import Sample
+from keras_unetpp.data.contents import listed
+from keras_unetpp.data.folders import Sample
+from keras_unetpp.kit.errors import InputError, InputWarning
 
 MOST_BYTES = 2**31
 """Files of more bytes together are known by their sizes alone."""

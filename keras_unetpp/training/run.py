@@ -19,16 +19,16 @@ from typing import Any
 
 import keras
 
-from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import adopt, check_free, discard, is_placed, knows, make_ready, replacing, write_text
 from keras_unetpp.graph.heads import standardization
 from keras_unetpp.graph.model import UNetPP
-from keras_unetpp.json_files import about, anything, fields, mapping, maybe, read_json, text
-from keras_unetpp.recipe import Recipe
+from keras_unetpp.kit.errors import InputError, InputWarning
+from keras_unetpp.kit.json_files import about, anything, fields, mapping, maybe, read_json, text
 from keras_unetpp.saved_models import load_model
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.records import resumed
 from keras_unetpp.training.log import Row, as_csv, read_log, rows_of
+from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.training.record import Record, check_same
 
 DESCRIBED, LOG, BEST, LAST = NAMES = ("run.json", "log.csv", "best.keras", "last.keras")

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_unetpp.errors import InputError
-from keras_unetpp.masks import SLACK
+from keras_unetpp.data.masks import SLACK
+from keras_unetpp.kit.errors import InputError
 
 Tensor = Any
 

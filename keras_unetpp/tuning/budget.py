@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from keras_unetpp.errors import InputError, brief, hint
-from keras_unetpp.json_files import LARGEST
+from keras_unetpp.kit.errors import InputError, brief, hint
+from keras_unetpp.kit.json_files import LARGEST
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec, with_field_help
 from keras_unetpp.spec.levels import default_size

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from keras_unetpp.errors import shown
+from keras_unetpp.kit.errors import shown
 from keras_unetpp.tuning.outcome import Outcome
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.files import NUMBER, adopt, check_free, inside, knows, make_ready
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.tuning.oracle import PROJECT
 from keras_unetpp.tuning.outcome import OUTCOME, WEIGHTS
 from keras_unetpp.tuning.result import FILE

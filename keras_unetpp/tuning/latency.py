@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from keras_unetpp.files import write_text
-from keras_unetpp.json_files import mapping, number, read_json
+from keras_unetpp.kit.json_files import mapping, number, read_json
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tuning.budget import Budget
 

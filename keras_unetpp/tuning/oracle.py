@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_unetpp.compat.keras_tuner import OpenOracle, check_hooks
-from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import NUMBER, inside, write_text
-from keras_unetpp.requirements import require
+from keras_unetpp.kit.errors import InputError, hint
+from keras_unetpp.kit.requirements import require
 from keras_unetpp.tuning.hypermodel import OBJECTIVE
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")

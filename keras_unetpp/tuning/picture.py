@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.files import replacing
-from keras_unetpp.requirements import require
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.requirements import require
 
 AXES = {"params": ("parameters", 1.0), "macs": ("multiply-accumulates, G", 1e9), "latency": ("latency, ms", 1.0)}
 

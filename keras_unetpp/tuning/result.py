@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_unetpp.errors import InputError, hint
 from keras_unetpp.files import NUMBER, check_free, inside, replacing, write_text
-from keras_unetpp.json_files import about, anything, check, each, fields, mapping, maybe, read_json, text, whole
-from keras_unetpp.recipe import Recipe
+from keras_unetpp.kit.errors import InputError, hint
+from keras_unetpp.kit.json_files import about, anything, check, each, fields, mapping, maybe, read_json, text, whole
+from keras_unetpp.kit.tables import giga, mega, score, table
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.tables import giga, mega, score, table
+from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.outcome import SHAPE, WEIGHTS, Outcome, Scored
 

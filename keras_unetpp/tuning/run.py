@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from keras_unetpp.compat.keras_tuner import without_prints
-from keras_unetpp.data_folder import data_folder
-from keras_unetpp.errors import InputError, shown_lines
+from keras_unetpp.data.data_folder import data_folder
 from keras_unetpp.files import FolderLock, check_text, write_text
-from keras_unetpp.json_files import about, anything, each, fields, mapping, maybe, pair, read_json, text, whole
-from keras_unetpp.recipe import Recipe
-from keras_unetpp.requirements import require
+from keras_unetpp.kit.errors import InputError, shown_lines
+from keras_unetpp.kit.json_files import about, anything, each, fields, mapping, maybe, pair, read_json, text, whole
+from keras_unetpp.kit.requirements import require
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.limits import MOST_CHANNELS
 from keras_unetpp.spec.records import as_before, resumed
+from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import LATENCY, Budget
 from keras_unetpp.tuning.display import Display
 from keras_unetpp.tuning.folder import (
@@ -134,8 +134,8 @@ def search(data: Any, out: str | Path, budget: Budget, *, tuner: Any = "random",
 
 def _seen(data: Any, wanted: Space) -> Any:
     """The record of the data, whose headers are checked."""
+    from keras_unetpp.data.summary import contents
     from keras_unetpp.training.record import record
-    from keras_unetpp.training.summary import contents
 
     return record(contents(data, _rank(wanted))[0])
 
@@ -198,7 +198,7 @@ def _space(root: Path, wanted: Space, tuner: Any, worker: bool, seen: Any, data_
 
 def _describe(data: Any, space: Space, progress: bool) -> None:
     """Tell what the data is and what is odd about it, once for all trials."""
-    from keras_unetpp.training.summary import describe_data
+    from keras_unetpp.data.summary import describe_data
 
     recipe, searched = space.recipe, {"labels", "ignore_index"} & space.axes.keys()
     known: dict[str, Any] = {} if searched else {"labels": recipe.labels, "ignore_index": recipe.ignore_index}

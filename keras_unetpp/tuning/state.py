@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keras_unetpp.errors import InputError, brief
-from keras_unetpp.json_files import anything, each, fields, mapping, maybe, number, read_json, text, whole
+from keras_unetpp.kit.errors import InputError, brief
+from keras_unetpp.kit.json_files import anything, each, fields, mapping, maybe, number, read_json, text, whole
 
 WAY_OUT = "Put back the files of this search, or choose another folder."
 STATUSES = ("RUNNING", "IDLE", "INVALID", "STOPPED", "COMPLETED", "FAILED")

@@ -20,10 +20,10 @@ from typing import Any
 import keras
 
 from keras_unetpp import weights
-from keras_unetpp.errors import InputError
 from keras_unetpp.files import adopt, discard, replacing, write_text
 from keras_unetpp.graph.build import build
-from keras_unetpp.json_files import fields, read_json, whole
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.json_files import fields, read_json, whole
 from keras_unetpp.pruning import levels
 from keras_unetpp.saved_models import load_model
 from keras_unetpp.training.fit import fit

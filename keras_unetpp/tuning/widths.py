@@ -7,7 +7,7 @@ width decides for itself.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.tuning.budget import LATENCY, Budget

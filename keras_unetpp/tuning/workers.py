@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_unetpp.compat.keras_tuner import answer, ask_for, client
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.tuning.hypermodel import OBJECTIVE
 from keras_unetpp.tuning.outcome import Outcome
 

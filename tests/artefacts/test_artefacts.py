@@ -9,11 +9,11 @@ import keras_unetpp as kup
 from keras_unetpp.artefacts import Artefact, is_artefact, open_file
 from keras_unetpp.artefacts.signature import Signature, probabilities_of
 from keras_unetpp.cli import main
-from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.exporting import export
-from keras_unetpp.folders import predict_folder
 from keras_unetpp.graph.build import build
-from keras_unetpp.inference import Predictor, segment
+from keras_unetpp.kit.errors import InputError, InputWarning
+from keras_unetpp.prediction.folder import predict_folder
+from keras_unetpp.prediction.predictor import Predictor, segment
 from keras_unetpp.pruning import choose, levels
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed: pip install 'keras-unetpp[mobile]'")

@@ -9,10 +9,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 from keras_unetpp.artefacts import Artefact, operations
 from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.cli import main
-from keras_unetpp.errors import InputError
+from keras_unetpp.data.images import write_png
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
-from keras_unetpp.images import write_png
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.fields import FIELDS
 
 IMAGE = np.zeros((1, 8, 8, 1), np.float32)

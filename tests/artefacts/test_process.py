@@ -15,9 +15,9 @@ import pytest
 from keras_unetpp.artefacts import Artefact, open_file
 from keras_unetpp.artefacts.runtime import LONGEST
 from keras_unetpp.artefacts.signature import Signature
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import export, flatbuffer
 from keras_unetpp.graph.build import build
+from keras_unetpp.kit.errors import InputError
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed: pip install 'keras-unetpp[mobile]'")
 pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: pip install 'keras-unetpp[onnx]'")

@@ -14,9 +14,9 @@ from leftovers import temporary
 from pictures import disks
 
 from keras_unetpp.cli import main
+from keras_unetpp.data.images import write_png
 from keras_unetpp.files import RECORD
 from keras_unetpp.graph.build import build
-from keras_unetpp.images import write_png
 
 TRAIN = [
     "--depth",

@@ -14,7 +14,7 @@ from keras_unetpp.compat import keras_tuner as of_tuner
 from keras_unetpp.compat import tensorflow as of_tensorflow
 from keras_unetpp.compat import tifffile as of_tifffile
 from keras_unetpp.compat.names import PrivateName
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (of_keras, of_tensorflow, of_tuner, of_tifffile)

@@ -8,10 +8,10 @@ import keras
 import pytest
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import RECORD
+from keras_unetpp.kit.errors import InputError, InputWarning
 
-pytestmark = pytest.mark.filterwarnings("ignore::keras_unetpp.errors.InputWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::keras_unetpp.kit.errors.InputWarning")
 
 RUN = {"epochs": 3, "crop": 16, "batch_size": 2, "crops_per_epoch": 4, "progress": False}
 SEARCH = {"tuner": "grid", "depth": [1, 2], "shares": 1, "epochs": 1, "crop": 16, "batch_size": 2, "repeat": 0,

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from keras_unetpp.artefacts.signature import Signature
-from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.exporting import export
 from keras_unetpp.exporting.accuracy import agreement, disagreement, masks_of
 from keras_unetpp.exporting.samples import labelled_folder
 from keras_unetpp.graph.build import build
+from keras_unetpp.kit.errors import InputError, InputWarning
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed: pip install 'keras-unetpp[mobile]'")
 
@@ -106,7 +106,7 @@ def test_masks_that_are_empty_everywhere_are_told(model, data, target):
         target(model, "a.tflite", "int8_float_io", calibration=data.images // 2, verify=False)
 
 
-@pytest.mark.filterwarnings("ignore::keras_unetpp.errors.InputWarning")
+@pytest.mark.filterwarnings("ignore::keras_unetpp.kit.errors.InputWarning")
 @pytest.mark.parametrize("quantize", [None, "float16", "dynamic", "int8"])
 @pytest.mark.parametrize("factor", [1 / 255, 0])
 def test_a_model_that_finds_nothing_proves_nothing(quantize, factor, model, data, target, tmp_path):

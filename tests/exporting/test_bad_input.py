@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unetpp import requirements
 from keras_unetpp.cli import main
 from keras_unetpp.graph.build import build
+from keras_unetpp.kit import requirements
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed: pip install 'keras-unetpp[mobile]'")
 pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: pip install 'keras-unetpp[onnx]'")

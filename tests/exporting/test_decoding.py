@@ -8,8 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_unetpp.artefacts.signature import Signature
+from keras_unetpp.data.images import read_image
 from keras_unetpp.exporting.decoding import SEGMENTS, decoder
-from keras_unetpp.images import read_image
 
 SIDES = (22, 35)
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_unetpp.exporting.encoded import of_encoded
 from keras_unetpp.exporting.signature import functions, signature
 from keras_unetpp.graph.build import build
-from keras_unetpp.inference import segment
+from keras_unetpp.prediction.predictor import segment
 
 
 def served(model, images, output):

@@ -8,12 +8,12 @@ from precision import precision
 
 from keras_unetpp.artefacts import onnx as onnx_file
 from keras_unetpp.artefacts.signature import Signature
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import export, onnx_quantize
 from keras_unetpp.exporting import onnx as onnx_export
 from keras_unetpp.exporting.signature import functions, signature
 from keras_unetpp.graph.build import build
-from keras_unetpp.inference import segment
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.prediction.predictor import segment
 from keras_unetpp.pruning import prune
 from keras_unetpp.spec.fields import FIELDS
 

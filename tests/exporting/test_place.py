@@ -5,11 +5,11 @@ import json
 import keras
 import pytest
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import export
 from keras_unetpp.exporting.serving import write_config
 from keras_unetpp.files import RECORD
 from keras_unetpp.graph.build import build
+from keras_unetpp.kit.errors import InputError
 
 NOT_OURS = r"is there already, and this package did not write it, or it was changed since\."
 

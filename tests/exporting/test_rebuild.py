@@ -3,14 +3,14 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import tflite
 from keras_unetpp.exporting.parts import parts
 from keras_unetpp.exporting.rebuild import network
 from keras_unetpp.exporting.signature import functions, signature
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.heads import select
-from keras_unetpp.inference import segment
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.prediction.predictor import segment
 
 
 def backbone(tops=("relu6", "hard_silu", "gelu")):

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from keras_unetpp.artefacts.signature import Signature
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting.samples import batches, fitted, labelled_folder, pairs
+from keras_unetpp.kit.errors import InputError
 
 
 @pytest.mark.parametrize("sides", [(None, None), (9, None), (4, 12), (9, 12), (20, 3)])

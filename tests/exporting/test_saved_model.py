@@ -11,10 +11,10 @@ from PIL import Image
 from precision import precision
 
 from keras_unetpp.artefacts import saved_model
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
-from keras_unetpp.inference import segment
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.prediction.predictor import segment
 from keras_unetpp.spec import Spec, cost
 from keras_unetpp.spec.fields import FIELDS
 

@@ -14,11 +14,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import export
 from keras_unetpp.exporting.serving import write_config
 from keras_unetpp.graph.build import build
-from keras_unetpp.inference import segment
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.prediction.predictor import segment
 
 DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
 PROTOS = pytest.mark.skipif(

@@ -4,13 +4,13 @@ import pytest
 import tensorflow as tf
 from precision import precision
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting.rebuild import network
 from keras_unetpp.exporting.signature import check_labels, functions, reflected, signature
 from keras_unetpp.graph.build import build
-from keras_unetpp.inference import segment
+from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.requirements import require
+from keras_unetpp.prediction.predictor import segment
 from keras_unetpp.pruning import prune
-from keras_unetpp.requirements import require
 
 
 def trained(**fields):

@@ -6,10 +6,10 @@ import pytest
 
 import keras_unetpp as kup
 from keras_unetpp.artefacts import tflite as runtime
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import flatbuffer, tflite
 from keras_unetpp.exporting.signature import functions, signature
 from keras_unetpp.exporting.tflite_convert import convert
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.fields import FIELDS
 
 pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed: pip install 'keras-unetpp[mobile]'")

@@ -8,13 +8,13 @@ import pytest
 
 from keras_unetpp.artefacts import saved_model as runtime
 from keras_unetpp.artefacts.runtime import Opened
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import export, saved_model
 from keras_unetpp.exporting.accuracy import Accuracy
 from keras_unetpp.exporting.place import replacing_folder
 from keras_unetpp.exporting.signature import functions, signature
 from keras_unetpp.exporting.verify import Report, Row, verify
 from keras_unetpp.graph.build import build
+from keras_unetpp.kit.errors import InputError
 
 
 @pytest.fixture(scope="module")

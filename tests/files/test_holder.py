@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.files import FolderLock, write_text
+from keras_unetpp.kit.errors import InputError
 
 HOLD = """
 import sys, time

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from keras_unetpp.errors import InputError, shown, shown_lines
 from keras_unetpp.files import NUMBER, check_length, inside
+from keras_unetpp.kit.errors import InputError, shown, shown_lines
 
 
 def test_a_name_leads_to_a_path_within(tmp_path):

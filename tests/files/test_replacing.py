@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.files import (
     RECORD,
     adopt,
@@ -27,6 +26,7 @@ from keras_unetpp.files import (
     write_text,
     writing,
 )
+from keras_unetpp.kit.errors import InputError
 
 NOT_OURS = r"is there already, and this package did not write it, or it was changed since\..* overwrite=True"
 

@@ -9,11 +9,11 @@ from counting import built, counted, counted_parts, farthest
 
 from keras_unetpp.artefacts import Artefact
 from keras_unetpp.cli import main
-from keras_unetpp.errors import InputError
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.heads import heads, select
 from keras_unetpp.graph.layers import MAKERS
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.pruning import prune
 from keras_unetpp.spec import (
     BLOCKS,

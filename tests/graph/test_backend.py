@@ -17,7 +17,7 @@ import numpy as np
 
 from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.build import build
-from keras_unetpp.inference import Predictor
+from keras_unetpp.prediction.predictor import Predictor
 
 assert keras.backend.backend() == sys.argv[1], keras.backend.backend()
 rng = np.random.default_rng(0)

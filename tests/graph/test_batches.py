@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.graph.build import build
+from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.training import losses, metrics
 
 RNG = np.random.default_rng(0)

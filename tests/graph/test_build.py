@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.heads import heads, select
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import PRESETS, Spec
 
 TOPOLOGIES = ("unet", "unet_e", "unet+", "unet++")

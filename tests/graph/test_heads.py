@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.heads import divisor, head_activation, heads, select
+from keras_unetpp.kit.errors import InputError
 
 IMAGE = np.random.default_rng(0).uniform(0, 255, (2, 16, 24, 3)).astype("float32")
 

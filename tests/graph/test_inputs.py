@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.kit.errors import InputError, InputWarning
 
 RNG = np.random.default_rng(0)
 ROWS, COLUMNS = np.mgrid[:16, :16]

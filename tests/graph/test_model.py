@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from precision import precision
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.model import UNetPP
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training import losses, metrics
 
 RNG = np.random.default_rng(0)

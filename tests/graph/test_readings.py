@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.kit.errors import InputError, InputWarning
 
 OWN = (kup.losses.BCEDice, kup.losses.CrossEntropy, kup.losses.Dice, kup.losses.Tversky, kup.losses.Focal)
 BCE, CCE = keras.losses.BinaryCrossentropy, keras.losses.CategoricalCrossentropy

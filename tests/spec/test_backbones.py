@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.heads import divisor, select
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import Spec, cost, level_costs, node_costs, picture, plan, receptive_radius
 from keras_unetpp.spec.backbones import Backbone, Registry, Tap, backbone, names
 from keras_unetpp.spec.forms import value

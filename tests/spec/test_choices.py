@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import BLOCKS, Spec
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
 

@@ -6,8 +6,8 @@ import random
 import pytest
 from counting import built, counted, counted_parts
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.heads import select
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import Spec, cost, node_costs, plan
 
 UNETPP = {1: 100_961, 2: 511_105, 3: 2_204_961, 4: 9_041_601}

@@ -20,16 +20,7 @@ from keras_unetpp.spec.facts import (
     Weightless,
 )
 from keras_unetpp.spec.forms import constant, value
-from keras_unetpp.spec.ops import (
-    Add,
-    Bilinear,
-    Concat,
-    Conv,
-    Dropout,
-    MaxPool,
-    Nearest,
-    TransposedConv,
-)
+from keras_unetpp.spec.ops import Add, Bilinear, Concat, Conv, Dropout, MaxPool, Nearest, TransposedConv
 from keras_unetpp.spec.plan import variables
 from keras_unetpp.spec.rows import Row
 

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import PRESETS, Spec
 from keras_unetpp.spec.fields import ACTIVATIONS, FIELDS, check_sides
 

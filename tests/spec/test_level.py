@@ -1,6 +1,6 @@
 import pytest
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.level import check_asked
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import Spec, plan
 from keras_unetpp.spec.forms import value
 from keras_unetpp.spec.plan import keep, variables

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import Spec, receptive_radius
 
 NARROW = {"filters": (1, 1, 1), "depth": 2, "norm": "none", "normalization": "none", "head_activation": "linear"}

@@ -5,8 +5,8 @@ import json
 import keras
 import pytest
 
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training.fit import fit
 
 TINY = {"crop": 16, "batch_size": 4, "crops_per_epoch": 4, "epochs": 2, "progress": False}

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError
-from keras_unetpp.graph.encoder import encoder_layers, row_of
+from keras_unetpp.graph.encoders.encode import encoder_layers, row_of
+from keras_unetpp.kit.errors import InputError
 
 X = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
 Y = (np.random.default_rng(1).uniform(size=(2, 32, 32, 1)) > 0.5).astype("float32")

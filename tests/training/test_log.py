@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training.log import as_csv, read_log, rows_of
 
 ROWS = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25, "val_L1_iou": 0.75}]

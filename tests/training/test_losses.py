@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training import losses, metrics
 
 LOSSES = [losses.CrossEntropy, losses.Focal, losses.Tversky, losses.Dice, losses.BCEDice]

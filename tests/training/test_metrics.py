@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training import losses, metrics
 
 # Two images of four pixels. The first has TP 1, FP 1, FN 1: IoU 1/3, Dice 1/2. The second TP 2, FP 0, FN 0: both 1.

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 import keras_unetpp as kup
-from keras_unetpp.graph.encoder import encoder_layers
+from keras_unetpp.graph.encoders.encode import encoder_layers
 
 assert keras.backend.backend() == sys.argv[1], keras.backend.backend()
 rng = np.random.default_rng(0)

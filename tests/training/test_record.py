@@ -3,9 +3,9 @@ import shutil
 import pytest
 from pictures import disks
 
-from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.data.folders import read_folder
+from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.training import record as records
-from keras_unetpp.training.folders import read_folder
 from keras_unetpp.training.record import changes, check_same, record
 
 

@@ -10,11 +10,11 @@ import pytest
 from pictures import disks
 from precision import precision
 
-from keras_unetpp.errors import InputError, InputWarning
+from keras_unetpp.data.folders import read_folder
 from keras_unetpp.files import RECORD
 from keras_unetpp.graph.build import build
+from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.training.fit import fit
-from keras_unetpp.training.folders import read_folder
 from keras_unetpp.training.run import EPOCH, _guess, read_log
 
 OPTIONS = {"epochs": 4, "crop": 16, "batch_size": 2, "val_every": 4, "augment": "none", "progress": False}

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import Spec, cost
 from keras_unetpp.tuning.budget import Budget
 

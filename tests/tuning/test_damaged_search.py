@@ -7,7 +7,7 @@ import pytest
 from pictures import disks
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training.fit import fit
 from keras_unetpp.tuning.result import SearchResult
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.tuning.space import Space
 
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.tuning import oracle as oracles
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.outcome import Outcome
@@ -187,7 +187,7 @@ def test_an_unknown_tuner_and_a_missing_package_are_told(monkeypatch):
         oracles.make_oracle("randon", 1, 1, 0)
     import importlib.util
 
-    monkeypatch.setattr("keras_unetpp.requirements.find_spec", lambda name: None)
+    monkeypatch.setattr("keras_unetpp.kit.requirements.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs keras_tuner\. Install: pip install 'keras-unetpp\[search\]'"):
         oracles.make_oracle("random", 1, 1, 0)
     assert importlib.util.find_spec("keras_tuner")

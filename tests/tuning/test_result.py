@@ -4,10 +4,10 @@ import re
 import pytest
 
 from keras_unetpp import weights
-from keras_unetpp.errors import InputError
 from keras_unetpp.graph.build import build
-from keras_unetpp.recipe import Recipe
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import Spec, cost
+from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.outcome import Outcome, Scored
 from keras_unetpp.tuning.result import SearchResult, collect
@@ -125,6 +125,6 @@ def test_the_picture(result, tmp_path, monkeypatch):
 
     result.plot(tmp_path / "pareto.png")
     assert Image.open(tmp_path / "pareto.png").width > 1000
-    monkeypatch.setattr("keras_unetpp.requirements.find_spec", lambda name: None)
+    monkeypatch.setattr("keras_unetpp.kit.requirements.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs matplotlib\. Install: pip install 'keras-unetpp\[plots\]'"):
         result.plot(tmp_path / "other.png")

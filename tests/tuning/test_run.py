@@ -7,8 +7,8 @@ import pytest
 
 import keras_unetpp as kup
 from keras_unetpp import weights
-from keras_unetpp.errors import InputError, InputWarning
 from keras_unetpp.files import write_text
+from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.training.run import Run
 from keras_unetpp.tuning import run as runs
 from keras_unetpp.tuning import trial as trials

@@ -8,8 +8,8 @@ import pytest
 from pictures import disks
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError
 from keras_unetpp.files import RECORD, FolderLock
+from keras_unetpp.kit.errors import InputError
 
 OPTIONS = {"tuner": "grid", "depth": [1], "shares": 1, "epochs": 1, "crop": 16, "batch_size": 2, "repeat": 0,
            "crops_per_epoch": 2, "progress": False, "max_trials": 1}  # fmt: skip

@@ -9,7 +9,7 @@ import time
 import pytest
 
 import keras_unetpp as kup
-from keras_unetpp.errors import InputError
+from keras_unetpp.kit.errors import InputError
 from keras_unetpp.tuning import workers
 
 OPTIONS = (

@@ -17,17 +17,17 @@ from fuzzing.trial import is_line
 PIXELS = 2**22
 """What pictures may have, so that a header that promises more is refused, as a caller can ask for."""
 
-_LIGHT = ("keras_unetpp.images", "keras_unetpp.torch_files", "keras_unetpp.spec", "imagecodecs")
+_LIGHT = ("keras_unetpp.data.images", "keras_unetpp.weights.torch_files", "keras_unetpp.spec", "imagecodecs")
 _HEAVY = (
     *(
         "tensorflow",
         "keras",
         "keras_unetpp.zoo",
-        "keras_unetpp.networks",
-        "keras_unetpp.inference",
+        "keras_unetpp.prediction.networks",
+        "keras_unetpp.prediction.predictor",
         "keras_unetpp.pruning",
     ),
-    *("keras_unetpp.tuning", "keras_unetpp.tuning.trial", "keras_unetpp.training.fit", "keras_unetpp.training.convert"),
+    *("keras_unetpp.tuning", "keras_unetpp.tuning.trial", "keras_unetpp.training.fit", "keras_unetpp.data.convert"),
 )
 
 
@@ -65,7 +65,7 @@ class Kind:
 
 def picture(path: Path) -> None:
     """A picture as size, image, volume and mask: each an answer or a reason, and answers that agree."""
-    from keras_unetpp.images import image_size, read_image, read_mask
+    from keras_unetpp.data.images import image_size, read_image, read_mask
 
     size, image, volume, _ = _each(
         lambda: image_size(path),
@@ -82,7 +82,7 @@ def picture(path: Path) -> None:
 
 def _each(*calls: Callable[[], Any]) -> list[Any]:
     """What each call gives, None for an `InputError`; the first of these is raised if all end in one."""
-    from keras_unetpp.errors import InputError
+    from keras_unetpp.kit.errors import InputError
 
     found: list[Any] = []
     errors: list[InputError] = []
@@ -131,7 +131,7 @@ def _annotated(format: str) -> Callable[[Path], None]:
 
 
 def _torch(path: Path) -> None:
-    from keras_unetpp.torch_files import read_state_dict
+    from keras_unetpp.weights.torch_files import read_state_dict
 
     read_state_dict(path)
 
@@ -157,7 +157,7 @@ def _weights(path: Path) -> None:
 
 
 def _backbone(path: Path) -> None:
-    from keras_unetpp.graph.templates.application_weights import from_file
+    from keras_unetpp.graph.encoders.families.application_weights import from_file
 
     _finite(from_file(networks.BACKBONE, path))
 

@@ -65,7 +65,7 @@ def backbone_file(folder: Path) -> None:
     """Weights of a network of `keras.applications`, as a file that was fetched by other means."""
     import keras
 
-    from keras_unetpp.graph.templates.applications import original
+    from keras_unetpp.graph.encoders.families.applications import original
 
     keras.utils.set_random_seed(0)
     original(BACKBONE).save_weights(folder / "backbone.weights.h5")

@@ -171,7 +171,7 @@ def _starts(event: str, values: tuple[Any, ...]) -> bool:
 
 
 def _tried(read: Callable[[Path], object], path: Path) -> tuple[str, str, str]:
-    from keras_unetpp.errors import InputError
+    from keras_unetpp.kit.errors import InputError
 
     try:
         read(path)

@@ -1,0 +1,1 @@
+"""Images, masks and folders of them: read, described, converted, cut into crops."""

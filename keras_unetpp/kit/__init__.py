@@ -1,0 +1,1 @@
+"""What every part needs: texts of errors, tables, progress, optional packages, JSON, downloads, the machine."""

@@ -1,0 +1,1 @@
+"""Images of any size through a network, and whole folders of them."""
