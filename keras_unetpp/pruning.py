@@ -12,23 +12,25 @@ import numpy as np
 
 from keras_unetpp.artefacts import Artefact
 from keras_unetpp.graph.backend import compiled
-from keras_unetpp.graph.heads import select, with_mean
+from keras_unetpp.graph.carrier import Cut
+from keras_unetpp.graph.describe import describe, select, with_mean
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.tables import milliseconds, score, table
-from keras_unetpp.prediction.networks import network
 from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.level import Level
 from keras_unetpp.spec.levels import DEFAULT_SIDES, LevelTable, cheapest, check_max_drop, default_size, level_costs
-from keras_unetpp.spec.plan import Level
+from keras_unetpp.spec.names import level_of
 from keras_unetpp.training.evaluate import Data, evaluate, first_sides, kept, mean
 
 
 def prune(model: keras.Model, level: Level, *, copy: bool = False) -> keras.Model:
-    """Cut one level out of a trained model: a plain `keras.Model` of stock layers with one output.
+    """Cut one level out of a trained model: a functional `keras.Model` of stock layers with one output.
 
-    Its output is that head's, bit for bit, and layers that the head does not read are gone. Saved, it opens with
-    `keras.models.load_model` where this package is not installed.
+    Its output is that head's, bit for bit, and layers that the head does not read are gone. It carries the `spec` of
+    what it is, also when it is copied, saved and opened again; where this package is not installed, its file opens with
+    `keras.models.load_model` as a plain functional model.
 
     Args:
         model: with deep supervision.
@@ -38,14 +40,15 @@ def prune(model: keras.Model, level: Level, *, copy: bool = False) -> keras.Mode
     Raises:
         InputError: if the model has no head for that level.
     """
-    small = select(model, level)
+    small, about = select(model, level), describe(model)
     if copy:
         own = keras.models.clone_model(small)
         own.set_weights(small.get_weights())
         small = own
-    if isinstance(model, UNetPP) and isinstance(level, int):
-        small.spec = model.spec.at_level(level)
-    return small
+    spec = about.spec
+    if spec is not None and (found := level_of(small.output_names[0])) is not None:
+        spec = spec.at_level(found)
+    return Cut(small.inputs[0], small.output, name=small.name, spec=spec)
 
 
 @dataclass(frozen=True)
@@ -110,15 +113,16 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
         runs = {name: model.at(name) for name in model.names}
         sides, channels = model.signature.sides, model.signature.channels
         return _scored(model, str(model), runs, sides, channels, data, size, repeat, progress, options)
-    if not hasattr(model, "spec"):  # one that was cut out, of stock layers, and saved
-        ready = network(model)
-        runs = {name: compiled(select(model, None)) for name in ready.names}
-        about = f"{model.name}: {model.count_params():,} parameters"
-        return _scored(model, about, runs, ready.sides, ready.channels, data, size, repeat, progress, options)
-    sides = size or _default_sides(model, data, options)
-    rows = level_costs(model.spec, sides)
-    timed = {row.level: compiled(select(model, row.level)) for row in rows} if repeat else {}
-    times = latencies(timed, (*sides, model.spec.channels), repeat)
+    about = describe(model)
+    if about.spec is None:  # one that version 0.1 cut out and saved
+        runs = {name: compiled(select(model, name)) for name in about.outputs}
+        told = f"{model.name}: {model.count_params():,} parameters"
+        return _scored(model, told, runs, about.sides, about.channels, data, size, repeat, progress, options)
+    sides = size or _default_sides(model, about.spec, data, options)
+    there = with_mean(model).output_names
+    rows = LevelTable(row for row in level_costs(about.spec, sides) if row.name in there)
+    timed = {row.level: compiled(select(model, row.name)) for row in rows} if repeat else {}
+    times = latencies(timed, (*sides, about.channels), repeat)
     rows = LevelTable(replace(row, latency=times.get(row.level)) for row in rows)
     if data is None:
         return rows
@@ -146,9 +150,9 @@ def choose(model: UNetPP, data: Data, max_drop: float = 0.005, **options: Any) -
     return cheapest(rows, max_drop)
 
 
-def _default_sides(model: UNetPP, data: Data | None, options: dict[str, Any]) -> tuple[int, ...]:
+def _default_sides(model: keras.Model, spec: Spec, data: Data | None, options: dict[str, Any]) -> tuple[int, ...]:
     """The sides at which costs hold unless told: those of the Spec; of volumes no more than those of the data."""
-    spec, sides = model.spec, default_size(model.spec)
+    sides = default_size(spec)
     seen = None if data is None or spec.rank == 2 else first_sides(model, data, **options)
     padded = sides if seen is None else (-(-side // spec.divisor) * spec.divisor for side in seen)
     return tuple(fixed or min(pair) for fixed, *pair in zip(spec.sides, sides, padded, strict=True))

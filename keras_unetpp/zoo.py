@@ -21,6 +21,7 @@ from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.limits import MAX_DEPTH
+from keras_unetpp.spec.names import head_name
 
 PACKAGE = "keras_unetpp_zoo"
 SPEC, WEIGHTS, CARD = "spec.json", "weights.safetensors", "card.md"
@@ -150,5 +151,5 @@ def load(name: str | Path, folder: str | Path | None = None) -> keras.Model:
 
 def _cells(one: Entry) -> tuple[str, ...]:
     spec = one.spec
-    return (one.name, f"{cost(spec).params:,}", mega((one.folder / WEIGHTS).stat().st_size), f"L{one.best_level}",
+    return (one.name, f"{cost(spec).params:,}", mega((one.folder / WEIGHTS).stat().st_size), head_name(one.best_level),
             f"{one.val_iou:.4f}", one.licence, one.summary)  # fmt: skip

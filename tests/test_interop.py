@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.heads import select
+from keras_unetpp.graph.describe import select
 from keras_unetpp.interop import LAYOUTS, load_torch
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training.losses import CrossEntropy

@@ -7,7 +7,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.heads import heads, select
+from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.spec import Spec, cost, node_costs, plan, receptive_radius
 from keras_unetpp.training.losses import CrossEntropy
 
@@ -86,7 +86,7 @@ def test_built(tmp_path_factory, spec, seed):
     model.compile("sgd", loss, run_eagerly=True)
     assert np.isfinite(model.train_on_batch(x, y)).all()
 
-    outputs = dict(zip(heads(model), keras.tree.flatten(model(x)), strict=True))
+    outputs = dict(zip(describe(model).outputs, keras.tree.flatten(model(x)), strict=True))
     for level in spec.levels:
         assert np.array_equal(select(model, level)(x), outputs[f"L{level}"])
 

@@ -20,7 +20,7 @@ import keras
 import keras_unetpp as kup
 from keras_unetpp import weights
 from keras_unetpp.files import write_text
-from keras_unetpp.graph.heads import select
+from keras_unetpp.graph.describe import select
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.tables import table
 from keras_unetpp.spec.cost import cost

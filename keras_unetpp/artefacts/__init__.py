@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from keras_unetpp.artefacts.runtime import LABELS, SHAPE, SIGNATURE, SPEC, Opened
-from keras_unetpp.artefacts.signature import Signature, level_name, probabilities_of
+from keras_unetpp.artefacts.signature import Signature, probabilities_of
 from keras_unetpp.files import check_text
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.json_files import check_regular
 from keras_unetpp.kit.tables import mega
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.names import asked_level, head_name
 
 SUFFIXES = {".tflite": "tflite", ".onnx": "onnx", "": "saved_model"}
 """Suffix of the path -> format."""
@@ -119,9 +120,9 @@ class Artefact:
         """
         alone = len(self.names) == 1
         name = (self.names[0] if alone else self.signature.default) if level is None else level
-        name = level_name(name) if type(name) is int else name
+        name = head_name(name) if type(name) is int else name
         if name not in self.names:
-            known = ", ".join(name.removeprefix("L") for name in self.names)
+            known = ", ".join(str(asked_level(name)) for name in self.names)
             raise InputError(f"{self.path} has level {known}. Received: {level!r}. Export that level too.")
         one = copy.copy(self)
         one.names = (str(name),)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec.plan import MEAN, head_name
+from keras_unetpp.spec.level import MEAN
+from keras_unetpp.spec.names import head_name
 from keras_unetpp.spec.records import BEFORE
 
 Sides = tuple[int | None, ...]
@@ -60,7 +61,7 @@ class Signature:
     @property
     def names(self) -> tuple[str, ...]:
         """The levels as names of functions: `L1`.. and `mean`."""
-        return tuple(level_name(level) for level in self.levels)
+        return tuple(head_name(level) for level in self.levels)
 
     @property
     def default(self) -> str:
@@ -137,11 +138,6 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "whole_views": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
 }
 """Field -> whether what a file tells can be so; a sent file may tell anything."""
-
-
-def level_name(level: int | str) -> str:
-    """1 -> `L1`; "mean" as it is."""
-    return head_name(level) if isinstance(level, int) else level
 
 
 def probabilities_of(values: np.ndarray, signature: Signature) -> np.ndarray:

@@ -52,7 +52,7 @@ def run(model: str, path: str, images: str | None, calibration: str | None, labe
     from keras_unetpp.data.images import list_images
     from keras_unetpp.exporting import export
     from keras_unetpp.exporting.samples import labelled_folder
-    from keras_unetpp.graph.heads import heads
+    from keras_unetpp.graph.describe import describe
     from keras_unetpp.zoo import load
 
     if is_artefact(model):
@@ -68,6 +68,6 @@ def run(model: str, path: str, images: str | None, calibration: str | None, labe
     if calibration is not None:
         options["calibration"] = list_images(calibration)
     if labelled is not None:
-        shape = next(iter(heads(network).values())).shape
-        options["labelled"] = labelled_folder(labelled, int(shape[-1]), len(shape) - 2)
+        about = describe(network)
+        options["labelled"] = labelled_folder(labelled, about.classes, len(about.sides))
     say(export(network, path, **options))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
@@ -21,7 +21,23 @@ RESIZE = PrivateName(
 GET_FILE = PrivateName("keras", f"{_FILES}:get_file", "is how `keras.applications` fetches its weights", SEEN)
 RETRIEVE = PrivateName("keras", f"{_FILES}:urlretrieve", "is how `keras.utils.get_file` reads from a server", SEEN)
 HOME = PrivateName("keras", "keras.src.backend.config:keras_home", "tells where Keras keeps what it fetches", SEEN)
-NAMES = (RUN, MOMENTS, RESIZE, GET_FILE, RETRIEVE, HOME)
+FUNCTIONAL = PrivateName(
+    "keras", "keras.src.models.functional:Functional", "is what files name as the class of a functional model", SEEN
+)
+NAMES = (RUN, MOMENTS, RESIZE, GET_FILE, RETRIEVE, HOME, FUNCTIONAL)
+
+Class = TypeVar("Class", bound=type)
+
+
+def written_as_functional(cls: Class) -> Class:
+    """Let a class of functional models be written to files under the name of Keras' own, beside the registered one.
+
+    Keras looks for the registered class first; where it is not known, the name leads to its own class, which leaves out
+    what it does not know of the configuration.
+    """
+    own = FUNCTIONAL.get()
+    cls.__module__, cls.__name__, cls.__qualname__ = own.__module__, own.__name__, own.__qualname__
+    return cls
 
 
 def copied(model: keras.Model, source: Any, layer_of: Callable[[Any], Any]) -> Any:

@@ -1,13 +1,12 @@
 """A network as TensorFlow functions, one a node X^{i,j} and one a head, so that levels share their graphs too."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
-_PART = re.compile(r"(x_\d+_\d+|L\d+)(?:_|$)")
+from keras_unetpp.spec.names import part_of
 
 
 @dataclass
@@ -57,8 +56,7 @@ def _parts(model: keras.Model, start: Any) -> list[_Part]:
     """The parts in an order in which they can run; where names tell parts that read each other, all is one part."""
     grouped: dict[str, _Part] = {}
     for operation in _after(model, id(start)):
-        match = _PART.match(operation.name)
-        grouped.setdefault(match[1] if match else operation.name, _Part()).operations.append(operation)
+        grouped.setdefault(part_of(operation.name) or operation.name, _Part()).operations.append(operation)
     ordered = _ordered(list(grouped.values()), model, id(start))
     return ordered or _ordered([_Part(_after(model, id(start)))], model, id(start))
 

@@ -7,8 +7,7 @@ import keras
 import numpy as np
 from keras.layers import Layer
 
-from keras_unetpp.graph.heads import head_activation, select
-from keras_unetpp.spec.plan import head_name
+from keras_unetpp.graph.describe import describe
 
 
 def float32(model: keras.Model) -> keras.Model:
@@ -32,10 +31,10 @@ def network(model: keras.Model, levels: Sequence[int | str], *, logits: bool = F
         logits: give the values before the heads' activation.
         activation: "sigmoid" or "softmax": of probabilities where the heads give logits.
     """
-    outputs = {}
+    outputs, about = {}, describe(model)
+    linear = about.activation == "linear"
     for level in levels:
-        tensor, name = select(model, level).output, head_name(level) if isinstance(level, int) else level
-        linear = head_activation(model) == "linear"
+        name, tensor = about.output(level)
         if logits and not linear:
             tensor = model.get_layer(name).input
         if linear and not logits:

@@ -1,6 +1,5 @@
 """What a file made from a model shall offer, checked, and the levels as plain TensorFlow functions."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +10,10 @@ from keras_unetpp import weights
 from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.exporting.parts import parts
 from keras_unetpp.exporting.rebuild import network
-from keras_unetpp.graph.heads import divisor, head_activation, heads, select, standardization
-from keras_unetpp.graph.memory import bytes_per_pixel
-from keras_unetpp.graph.views import whole_views
+from keras_unetpp.graph.describe import Description, describe
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec.plan import MEAN
+from keras_unetpp.spec.level import MEAN
+from keras_unetpp.spec.names import asked_level
 
 INPUTS = ("float32", "uint8", "image_bytes")
 OUTPUTS = ("probabilities", "mask", "logits")
@@ -46,29 +44,27 @@ def signature(model: keras.Model, *, levels: Any = None, size: Any = None, input
             f"Exporting needs Keras on TensorFlow. Received: back end {keras.backend.backend()!r}. Save the model,"
             " set KERAS_BACKEND=tensorflow, load it and export."
         )
-    divisor(model)
+    about = describe(model)
     for word, value, allowed in (("input", input, INPUTS), ("output", output, OUTPUTS)):
         if value not in allowed:
             raise InputError(f"{word} must be one of {', '.join(map(repr, allowed))}. Received: {value!r}.")
-    sides, channels = _sides(model, size, input), int(model.inputs[0].shape[-1])
+    sides, channels, activation = _sides(about, size, input), about.channels, about.activation
     if input == "image_bytes" and (channels not in ENCODABLE or len(sides) != 2):
         raise InputError(f"Encoded images are 2-D and have 1, 3 or 4 channels. Received: a model of {channels} channels"
                          f" and {len(sides)} sides. Use input='float32'.")  # fmt: skip
-    classes = int(next(iter(heads(model).values())).shape[-1])
-    activation = head_activation(model)
     logits = activation != "linear" and output == "logits"
     if activation == "linear":
-        activation = "sigmoid" if classes == 1 else "softmax"
+        activation = "softmax" if about.exclusive else "sigmoid"
     _check_finite(model)
-    normalize = standardization(model)
+    normalize = about.standardization
     return Signature(
-        *(_levels(model, levels, logits), sides, input, output, channels, classes, activation),
-        divisor=divisor(model),
+        *(_levels(about, levels, logits), sides, input, output, channels, about.classes, activation),
+        divisor=about.divisor,
         standardizes=normalize is not None,
-        bytes_per_pixel=round(bytes_per_pixel(model), 1),
+        bytes_per_pixel=round(about.bytes_per_pixel, 1),
         rounds=input != "float32",
         **({} if normalize is None else {"epsilon": normalize.epsilon}),
-        whole_views=whole_views(model),
+        whole_views=about.whole_views,
     )
 
 
@@ -87,13 +83,13 @@ def functions(model: keras.Model, signature: Signature, shared: bool = False) ->
     import tensorflow as tf
 
     whole = network(model, signature.levels, logits=signature.output == "logits", activation=signature.activation)
-    normalize = standardization(whole)
-    start = whole.inputs[0] if normalize is None else normalize.output
+    about = describe(whole)
+    normalize, start = about.standardization, about.start
     own = parts(whole, start) if shared else {}
 
     def function(name: str) -> Callable[[Any], dict[str, Any]]:
         core = keras.Model(start, whole.output[name], name="net")
-        step = divisor(core)
+        step = describe(core).divisor
 
         def run(image: Any) -> dict[str, Any]:
             x = tf.cast(image, tf.float32)
@@ -175,21 +171,16 @@ def check_labels(labels: Any, classes: int) -> tuple[str, ...]:
     return names
 
 
-def _level(name: Any) -> Any:
-    """`L2` -> 2, anything else as it is."""
-    return int(name[1:]) if isinstance(name, str) and re.fullmatch(r"L\d+", name) else name
-
-
-def _levels(model: keras.Model, asked: Any, logits: bool) -> tuple[int | str, ...]:
-    known = [_level(name) for name in heads(model)]
+def _levels(about: Description, asked: Any, logits: bool) -> tuple[int | str, ...]:
+    known: list[Any] = [asked_level(name) for name in about.outputs]
     if len(known) > 1 and not (logits and asked is None):
         known.append(MEAN)
     listed = asked if isinstance(asked, (list, tuple)) else [asked]
-    items = known if asked is None else [_level(item) for item in listed]
+    items = known if asked is None else [asked_level(item) for item in listed]
     if not items:
         raise InputError("levels must name at least one level. Received: none.")
     for item in items:
-        select(model, item)
+        about.output(item)
     if logits and MEAN in items:
         raise InputError(
             "'mean' averages the heads' probabilities, so it has no logits. Leave it out of levels, or use"
@@ -198,8 +189,8 @@ def _levels(model: keras.Model, asked: Any, logits: bool) -> tuple[int | str, ..
     return tuple(level for level in known if level in items)
 
 
-def _sides(model: keras.Model, size: Any, input: str) -> Sides:
-    own = tuple(model.inputs[0].shape[1:-1])
+def _sides(about: Description, size: Any, input: str) -> Sides:
+    own = about.sides
     if input == "image_bytes":
         if size is not None:
             raise InputError(f"input='image_bytes' takes images of any size. Received: size={size!r}. Leave size out.")

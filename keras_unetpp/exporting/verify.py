@@ -19,7 +19,7 @@ from keras_unetpp.artefacts.signature import Signature, probabilities_of
 from keras_unetpp.exporting.accuracy import LET_PASS, MIN_AGREEMENT, Accuracy, disagreement, masks_of
 from keras_unetpp.exporting.rebuild import float32
 from keras_unetpp.exporting.samples import Calibration, batches
-from keras_unetpp.graph.heads import select
+from keras_unetpp.graph.describe import select
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.tables import mega, score, table
 from keras_unetpp.prediction.predictor import Predictor

@@ -9,8 +9,9 @@ from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.memory import check_params
+from keras_unetpp.spec.names import head_name
 from keras_unetpp.spec.ops import Backbone
-from keras_unetpp.spec.plan import head_name, plan
+from keras_unetpp.spec.plan import plan
 from keras_unetpp.spec.rows import IMAGE
 
 
@@ -80,6 +81,4 @@ def assemble(spec: Spec) -> UNetPP:
     if not spec.deep_supervision:
         outputs = outputs[head_name(spec.depth)]
     name = spec.topology.replace("+", "p").replace("-", "_")
-    model = UNetPP(inputs=tensors[IMAGE], outputs=outputs, name=name)
-    model.spec = spec
-    return model
+    return UNetPP(inputs=tensors[IMAGE], outputs=outputs, name=name, spec=spec)

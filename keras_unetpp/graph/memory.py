@@ -2,7 +2,6 @@
 
 import keras
 
-from keras_unetpp.graph.heads import divisor
 from keras_unetpp.graph.walk import most_alive, output_shapes, running_order
 
 BYTES_PER_VALUE = 4
@@ -16,13 +15,17 @@ SIDE = 256
 """Pixels, or a few more, of the sides at which it is counted: large enough that padded borders weigh little."""
 
 
-def bytes_per_pixel(model: keras.Model) -> float:
+def bytes_per_pixel(model: keras.Model, divisor: int) -> float:
     """Bytes that inference takes for each pixel of the input, the weights aside.
 
     OVERHEAD * max over layers of the sum of the float32 outputs alive, if each head's layers run after those of the
     heads before it and each output is freed after its last reader. PyTorch, which runs layer by layer, frees none.
+
+    Args:
+        model: functional.
+        divisor: what every side must be a multiple of, pixels.
     """
-    side = -(-SIDE // divisor(model)) * divisor(model)
+    side = -(-SIDE // divisor) * divisor
     outputs = keras.tree.flatten(model.output)
     order = running_order(model, outputs)
     peak = most_alive(order, output_shapes(order, side), outputs, frees=keras.backend.backend() != "torch")

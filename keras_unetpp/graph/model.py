@@ -12,18 +12,19 @@ from typing import Any
 import keras
 
 from keras_unetpp.graph.batches import Feed
-from keras_unetpp.graph.heads import divisor, head_activation, intake
+from keras_unetpp.graph.carrier import Carrier
+from keras_unetpp.graph.describe import describe
 from keras_unetpp.graph.inputs import Inputs
 from keras_unetpp.graph.readings import contradiction, reading
 from keras_unetpp.graph.streams import Teller
 from keras_unetpp.kit.errors import InputError, InputWarning
-from keras_unetpp.spec.fields import Spec, check_sides
+from keras_unetpp.spec.fields import check_sides
 
 _HALF = "mixed_float16"
 
 
 @keras.saving.register_keras_serializable(package="keras_unetpp")
-class UNetPP(keras.Model):
+class UNetPP(Carrier):
     """A functional model of stock layers with a `spec`, and with deep supervision in `compile`, `fit` and `evaluate`.
 
     `compile` takes one loss, one list of metrics and one target for all heads; each head has its own copy of every
@@ -41,8 +42,6 @@ class UNetPP(keras.Model):
     them. `sample_weight` may weigh pixels, (batch, *sides) or (batch, *sides, 1), for all heads alike, and
     `class_weight` is turned into such weights: for one class {0: background, 1: foreground}, for several by id.
     """
-
-    spec: Spec
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         from keras_unetpp.graph.steady import steady
@@ -108,9 +107,7 @@ class UNetPP(keras.Model):
         if rate == 1 and self.optimizer is not None:
             slow(self.optimizer, (), 1)  # it may come from an earlier `compile` of another rate
         elif rate != 1:
-            from keras_unetpp.graph.encoders.encode import encoder_layers
-
-            slow(self.optimizer, [one for layer in encoder_layers(self).values() for one in layer.weights], rate)
+            slow(self.optimizer, [one for layer in describe(self).encoder.values() for one in layer.weights], rate)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras' own, and what `compile` takes besides."""
@@ -204,21 +201,6 @@ class UNetPP(keras.Model):
         y, sample_weight = self._spread(y), self._spread(sample_weight)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def get_config(self) -> dict[str, Any]:
-        """Keras' functional config and the Spec, if there is one: `keras.models.clone_model` leaves it behind."""
-        spec = getattr(self, "spec", None)
-        return {**super().get_config(), "spec": spec and spec.to_dict()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "UNetPP":
-        """The inverse of `get_config`."""
-        config = dict(config)
-        spec = config.pop("spec")
-        model = super().from_config(config, custom_objects=custom_objects)
-        if spec is not None:
-            model.spec = Spec.from_dict(spec)
-        return model
-
     @property
     def _heads(self) -> list[str]:
         return list(self.output) if isinstance(self.output, Mapping) else []
@@ -226,7 +208,8 @@ class UNetPP(keras.Model):
     def _feed(self, purpose: str, told: list[str] | None = None, labels: bool = True,
               class_weight: Mapping[int, float] | None = None) -> Feed:  # fmt: skip
         """What looks at the images of one call, and at the targets of this model as it is compiled."""
-        inputs = Inputs(tuple(self.inputs[0].shape), intake(self), divisor(self), purpose, [] if told is None else told)
+        about = describe(self)
+        inputs = Inputs(tuple(about.image.shape), about.intake, about.divisor, purpose, [] if told is None else told)
         return Feed(self._readings() if labels else None, inputs, class_weight)
 
     def _readings(self) -> dict[str, Any]:
@@ -241,7 +224,7 @@ class UNetPP(keras.Model):
 
     def _contradiction(self, given: Any) -> str | None:
         """What losses or metrics cannot make of the heads that they are for; None if all agree."""
-        activation = head_activation(self)
+        activation = describe(self).activation
         if isinstance(given, (list, tuple)) and len(given) == len(self._heads):
             given = dict(zip(self._heads, given, strict=True))
         for name, output, item in self._pairs(given):

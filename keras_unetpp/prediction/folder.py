@@ -18,7 +18,7 @@ from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.kit.progress import track
 from keras_unetpp.prediction.networks import Segmenter, at_level
 from keras_unetpp.prediction.predictor import Predictor, check_output
-from keras_unetpp.spec.plan import Level
+from keras_unetpp.spec.level import Level
 
 
 def predict_folder(model: Segmenter, source: FilePath, out: FilePath, *, level: Level = None, output: str = "mask",

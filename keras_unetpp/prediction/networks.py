@@ -14,12 +14,10 @@ import numpy as np
 from keras_unetpp.artefacts import Artefact
 from keras_unetpp.data.pixels import Intake
 from keras_unetpp.graph.backend import compiled
-from keras_unetpp.graph.heads import divisor, head_activation, heads, intake, select, standardization
-from keras_unetpp.graph.memory import bytes_per_pixel
+from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.graph.settings import Settings
-from keras_unetpp.graph.views import whole_views
 from keras_unetpp.saved_models import is_saved_model, load_model
-from keras_unetpp.spec.plan import Level
+from keras_unetpp.spec.level import Level
 
 Segmenter: TypeAlias = keras.Model | Artefact | str | os.PathLike[str]
 """A model, an exported file, or the path of one: of the file of a model or of a run's folder, too."""
@@ -144,28 +142,25 @@ def _opened(model: Segmenter) -> keras.Model | Artefact:
 
 
 def _of_model(model: keras.Model) -> Network:
-    outputs, step = heads(model), divisor(model)  # raises for a model that is none of ours
-    classes, activation = int(next(iter(outputs.values())).shape[-1]), head_activation(model)
-    exclusive = activation == "softmax" or (activation == "linear" and classes > 1)
-    normalize = standardization(model)
-    if activation == "linear":
-        to_probabilities = keras.layers.Activation("softmax" if exclusive else "sigmoid", dtype="float32")
+    about = describe(model)
+    outputs = dict(about.outputs)
+    if about.activation == "linear":
+        to_probabilities = keras.layers.Activation("softmax" if about.exclusive else "sigmoid", dtype="float32")
         outputs = {name: to_probabilities(logits) for name, logits in outputs.items()}
-    start = model.inputs[0] if normalize is None else normalize.output
     return Network(
         names=tuple(outputs),
-        channels=int(model.inputs[0].shape[-1]),
-        sides=tuple(model.inputs[0].shape[1:-1]),
-        classes=classes,
-        exclusive=exclusive,
-        step=step,
+        channels=about.channels,
+        sides=about.sides,
+        classes=about.classes,
+        exclusive=about.exclusive,
+        step=about.divisor,
         pads=False,
-        intake=intake(model),
+        intake=about.intake,
         standardizes=False,
-        whole_views=whole_views(model),
+        whole_views=about.whole_views,
         masks=False,
-        bytes_per_pixel=bytes_per_pixel(model),
-        run=compiled(keras.Model(start, outputs)),
+        bytes_per_pixel=about.bytes_per_pixel,
+        run=compiled(keras.Model(about.start, outputs)),
     )
 
 

@@ -15,7 +15,7 @@ from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.progress import track
 from keras_unetpp.prediction.networks import Network, Segmenter, network, network_at
 from keras_unetpp.prediction.windows import Axis, axis, check_tile, evened, windows
-from keras_unetpp.spec.plan import Level
+from keras_unetpp.spec.level import Level
 
 MEMORY = 2**30
 """Bytes that one batch may take, if the caller does not say."""

@@ -14,7 +14,8 @@ from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.facts import Site
 from keras_unetpp.spec.fields import Spec, check_sides
 from keras_unetpp.spec.forms import Form, Term, collect, scaled, total
-from keras_unetpp.spec.plan import Level, check_level, lowest, plan, rows_of, structure, variables
+from keras_unetpp.spec.level import Level
+from keras_unetpp.spec.plan import check_level, lowest, plan, rows_of, structure, variables
 from keras_unetpp.spec.rows import Row, row_name
 
 BYTES_PER_VALUE = 4

@@ -7,7 +7,8 @@ from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.tables import giga, mega, score, table
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.plan import MEAN, Level, head_name
+from keras_unetpp.spec.level import MEAN, Level
+from keras_unetpp.spec.names import head_name
 from keras_unetpp.spec.topology import draw, needed
 
 DEFAULT_SIDES = {2: 256, 3: 64}
@@ -37,7 +38,7 @@ class LevelRow:
     @property
     def name(self) -> str:
         """`L1`, .. or `mean`."""
-        return head_name(self.level) if isinstance(self.level, int) else MEAN
+        return head_name(MEAN if self.level is None else self.level)
 
 
 class LevelTable(tuple[LevelRow, ...]):

@@ -15,14 +15,10 @@ from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.forms import CHANNELS, CLASSES, FILTERS, Form
 from keras_unetpp.spec.level import MEAN, Level, check_asked
+from keras_unetpp.spec.names import head_name, up_label
 from keras_unetpp.spec.ops import Average, Backbone, Input, Output
 from keras_unetpp.spec.rows import IMAGE, Row, Structure, Writer, row_name
 from keras_unetpp.spec.topology import Node
-
-
-def head_name(level: int) -> str:
-    """Name of the last layer of a level's head and of its output: `L1`, `L2`, .."""
-    return f"L{level}"
 
 
 def variables(spec: Spec) -> Form:
@@ -157,5 +153,5 @@ class _Planner:
         self.writer.begin(head_name(level), self.writer.tip)
         HEADS[self.chosen.head].write(self.writer, self.unit(CLASSES))
         for step in range(1, self.shift + 1):
-            self.writer.add(f"up{step}", UPS[self.chosen.up].of_heads((2,) * self.chosen.rank))
+            self.writer.add(up_label(step), UPS[self.chosen.up].of_heads((2,) * self.chosen.rank))
         self.writer.put(head_name(level), Output())

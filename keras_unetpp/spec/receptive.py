@@ -2,7 +2,8 @@
 
 from keras_unetpp.spec.facts import Span
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.plan import Level, plan
+from keras_unetpp.spec.level import Level
+from keras_unetpp.spec.plan import plan
 from keras_unetpp.spec.rows import Row, row_name
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form
+from keras_unetpp.spec.names import layer_name
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.ops import Dropout
 
@@ -111,7 +112,7 @@ class Writer:
         Returns:
             The row's name.
         """
-        return self.put(f"{self.part}_{label}", operation, reads, width)
+        return self.put(layer_name(self.part, label), operation, reads, width)
 
     def put(self, name: str, operation: Operation, reads: Sequence[str] = (), width: Form | None = None) -> str:
         """The same, of a row whose whole name is given."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from keras_unetpp.spec.choices import BOTH, Choices, remembered
+from keras_unetpp.spec.names import node_name
 
 
 class Node(NamedTuple):
@@ -23,7 +24,7 @@ class Node(NamedTuple):
     @property
     def name(self) -> str:
         """Prefix of the names of the node's layers, for example `x_0_2`."""
-        return f"x_{self.row}_{self.column}"
+        return node_name(self.row, self.column)
 
 
 class Topology(NamedTuple):

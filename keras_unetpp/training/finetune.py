@@ -5,9 +5,10 @@ from typing import Any
 
 import keras
 
-from keras_unetpp.graph.encoders.encode import encoder_layers, row_of
+from keras_unetpp.graph.describe import describe
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.spec.names import row_of
 
 
 def freeze_encoder(model: UNetPP, batch_norm: bool = True) -> None:
@@ -88,8 +89,8 @@ class GradualUnfreezing(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Freeze what this epoch leaves alone."""
         layers = layers_of(self.model)
-        rows = self.rows(epoch, {row_of(layer) for layer in layers})
-        _set([layer for layer in layers if row_of(layer) in rows], False, self.batch_norm)
+        rows = self.rows(epoch, {row_of(layer.name) or 0 for layer in layers})
+        _set([layer for layer in layers if row_of(layer.name) in rows], False, self.batch_norm)
         if rows != self.now:
             self.now = rows
             _renew(self.model)
@@ -105,7 +106,7 @@ def layers_of(model: UNetPP) -> list[keras.layers.Layer]:
     Raises:
         InputError: the model has none.
     """
-    layers = list(encoder_layers(model).values())
+    layers = list(describe(model).encoder.values())
     if not layers:
         raise InputError(
             f"This is about backbones, and model {model.name!r} has none. Build one with build(.., backbone=NAME)."

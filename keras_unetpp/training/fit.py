@@ -17,7 +17,7 @@ from keras_unetpp.data.pixels import Ranges
 from keras_unetpp.data.summary import contents, summarize
 from keras_unetpp.data.survey import Survey
 from keras_unetpp.files import FolderLock, is_text
-from keras_unetpp.graph.heads import heads
+from keras_unetpp.graph.describe import describe as describe_model
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError, shown_lines
 from keras_unetpp.kit.progress import track
@@ -76,18 +76,19 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
     Raises:
         InputError: data, settings or folder that cannot work, told before training starts; or a loss that became NaN.
     """
+    spec = _spec(model)
     data = data_folder(data, fields)
     check_names(fields)
-    settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields}).for_classes(model.spec.classes)
+    settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields}).for_classes(spec.classes)
     keras.utils.set_random_seed(settings.seed)
-    losses.check_class_weights(settings.class_weights, model.spec.classes)
-    settings.crop_sides(model.spec.rank, model.spec.divisor)
+    losses.check_class_weights(settings.class_weights, spec.classes)
+    settings.crop_sides(spec.rank, spec.divisor)
     thaw = _thaw(model, settings)
-    samples, left_out, source = contents(data, model.spec.rank)
+    samples, left_out, source = contents(data, spec.rank)
     last = settings.epochs if until is None else min(until, settings.epochs)
     with nullcontext() if shared else FolderLock(out, "training"):
         run = Run(out, overwrite)
-        spec = run.take_up(model)
+        spec = run.take_up(model, spec)
         settings = with_crop(run.crop_of(settings), spec, samples)
         sides = settings.crop_sides(spec.rank, spec.divisor)
         if check_memory:
@@ -146,6 +147,17 @@ def _read(samples: list[Sample], recipe: Recipe, spec: Spec, sides: tuple[int, .
     return crops, validation
 
 
+def _spec(model: UNetPP) -> Spec:
+    """That of a model, or an `InputError` if it is none that can be trained here."""
+    if not isinstance(model, UNetPP) or model.spec is None:
+        raise InputError(
+            "fit() trains a model that build() made, or one that was opened from its file. Received:"
+            f" {getattr(model, 'name', model)!r}, {type(model).__name__}. To train a level that prune() cut out, pass"
+            " UNetPP(level.input, level.output), which shares its weights."
+        )
+    return model.spec
+
+
 def _thaw(model: UNetPP, recipe: Recipe) -> list[keras.callbacks.Callback]:
     """What a recipe says about backbones, as a callback; it comes before those that save the model."""
     said = (recipe.encoder_learning_rate, recipe.frozen_epochs, recipe.thaw_epochs)
@@ -170,11 +182,10 @@ def prepare(model: UNetPP, recipe: Recipe, steps: int) -> None:
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    logits = model.spec.output_activation == "linear"
-    multi_label = model.spec.classes > 1 and model.spec.output_activation == "sigmoid"
+    about = describe_model(model)
     loss = LOSSES[recipe.loss](
-        from_logits=logits,
-        multi_label=multi_label,
+        from_logits=about.activation == "linear",
+        multi_label=about.classes > 1 and about.activation == "sigmoid",
         ignore_index=recipe.ignore_index,
         class_weights=recipe.class_weights,
     )
@@ -229,6 +240,6 @@ class _Epochs(keras.callbacks.Callback):
         options: dict[str, Any] = {"labels": self.recipe.labels, "ignore_index": self.recipe.ignore_index}
         scores = evaluate(self.model, self.validation, ranges=self.told, **options)
         rows: Row = {}
-        for head in heads(self.model):
+        for head in describe_model(self.model).outputs:
             _, rows[f"val_{head}_iou"], rows[f"val_{head}_dice"] = mean(scores, head)
         return rows

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 
 from keras_unetpp.files import adopt, check_free, discard, is_placed, knows, make_ready, replacing, write_text
-from keras_unetpp.graph.heads import standardization
+from keras_unetpp.graph.describe import describe
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.kit.json_files import about, anything, fields, mapping, maybe, read_json, text
@@ -83,15 +83,16 @@ class Run:
         before = self.before() if recipe.crop is None else None
         return recipe if before is None else replace(recipe, crop=Recipe.from_dict(before["recipe"]).crop)
 
-    def take_up(self, model: UNetPP) -> Spec:
+    def take_up(self, model: UNetPP, spec: Spec) -> Spec:
         """The model's Spec, after it was given what a run of an earlier version here did not say of its own."""
         before = self.before()
         if before is not None:
-            own = Spec.from_dict(resumed(before["spec"], model.spec.to_dict(), FIELDS))
-            if own != model.spec:
-                standardization(model).epsilon = own.standardize_epsilon
-                model.spec = own
-        return model.spec
+            own = Spec.from_dict(resumed(before["spec"], spec.to_dict(), FIELDS))
+            if own != spec:
+                normalize: Any = describe(model).standardization
+                normalize.epsilon = own.standardize_epsilon
+                model.spec = spec = own
+        return spec
 
     def start(self, spec: Spec, recipe: Recipe, resume: bool, data: Record, data_changed: bool = False) -> None:
         """Claim the folder, or check that the run in it was started with the same settings and data.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_unetpp.kit.errors import shown
+from keras_unetpp.spec.names import head_name
 from keras_unetpp.tuning.outcome import Outcome
 
 
@@ -69,4 +70,4 @@ class Display:
 
 
 def _levels(outcome: Outcome) -> str:
-    return "val IoU " + "  ".join(f"L{level.level} {level.iou:.4f}" for level in outcome.levels)
+    return "val IoU " + "  ".join(f"{head_name(level.level)} {level.iou:.4f}" for level in outcome.levels)

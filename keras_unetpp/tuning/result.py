@@ -13,6 +13,7 @@ from keras_unetpp.kit.json_files import about, anything, check, each, fields, ma
 from keras_unetpp.kit.tables import giga, mega, score, table
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.names import head_name
 from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.outcome import SHAPE, WEIGHTS, Outcome, Scored
@@ -261,6 +262,12 @@ def _least(candidates: Iterable[Candidate], by: str) -> float:
 def _cells(one: Candidate) -> list[str]:
     latency = "-" if one.scored.latency is None else f"{one.scored.latency:.1f} ms"
     return [
-        *(one.outcome.trial, f"L{one.level}", str(one.spec.depth), str(one.spec.filters[0]), f"{one.cost.params:,}"),
+        *(
+            one.outcome.trial,
+            head_name(one.level),
+            str(one.spec.depth),
+            str(one.spec.filters[0]),
+            f"{one.cost.params:,}",
+        ),
         *(giga(one.cost.macs), mega(one.cost.weight_bytes), latency, score(one.iou), score(one.scored.dice)),
     ]

@@ -8,7 +8,8 @@ from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.cost import BYTES_PER_VALUE, cost, sites
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.forms import Term, collect
-from keras_unetpp.spec.plan import MEAN, Level, rows_of, structure, variables
+from keras_unetpp.spec.level import MEAN, Level
+from keras_unetpp.spec.plan import rows_of, structure, variables
 from keras_unetpp.spec.rows import Row, Structure
 
 FILE = 3_000

@@ -8,7 +8,7 @@ from keras_unetpp.exporting.parts import parts
 from keras_unetpp.exporting.rebuild import network
 from keras_unetpp.exporting.signature import functions, signature
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.heads import select
+from keras_unetpp.graph.describe import select
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.prediction.predictor import segment
 

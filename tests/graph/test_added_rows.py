@@ -11,7 +11,7 @@ from keras_unetpp.artefacts import Artefact
 from keras_unetpp.cli import main
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.heads import heads, select
+from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.graph.layers import MAKERS
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.pruning import prune
@@ -125,7 +125,9 @@ def test_it_is_pruned_saved_and_opened(chosen, tmp_path):
     spec = spec_of(chosen)
     model = built(spec)[0]
     x = np.random.default_rng(0).uniform(0, 255, (1, *spec.input_shape)).astype("float32")
-    outputs = {name: np.array(value) for name, value in zip(heads(model), keras.tree.flatten(model(x)), strict=True)}
+    outputs = {
+        name: np.array(value) for name, value in zip(describe(model).outputs, keras.tree.flatten(model(x)), strict=True)
+    }
     model.save(tmp_path / "model.keras")
     opened = keras.models.load_model(tmp_path / "model.keras")
     assert opened.spec == spec == Spec.from_json(spec.to_json())

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.heads import heads, select
+from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import PRESETS, Spec
 
@@ -82,11 +82,11 @@ def test_width_and_resolution_of_each_node(topology, depth):
 def test_heads(topology, depth):
     model = small(topology, depth)
     levels = [depth] if topology == "unet" else list(range(1, depth + 1))
-    assert list(heads(model)) == [f"L{level}" for level in levels]
+    assert list(describe(model).outputs) == [f"L{level}" for level in levels]
     for level in levels:
         head = model.get_layer(f"L{level}_conv")
         assert source(head.input).name == f"x_0_{level}_act2"
-        assert source(heads(model)[f"L{level}"]).input is head.output
+        assert source(describe(model).outputs[f"L{level}"]).input is head.output
 
 
 @pytest.mark.parametrize(("topology", "depth"), EVERY)

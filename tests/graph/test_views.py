@@ -5,7 +5,7 @@ import pytest
 from keras import layers
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.heads import select
+from keras_unetpp.graph.describe import select
 from keras_unetpp.graph.views import whole_views
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.heads import divisor, select
+from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import Spec, cost, level_costs, node_costs, picture, plan, receptive_radius
 from keras_unetpp.spec.backbones import Backbone, Registry, Tap, backbone, names
@@ -116,7 +116,7 @@ def test_picture_and_table():
 def test_closed_form_is_the_built_model(fields):
     spec = Spec(**{"input_shape": (64, 64, 3), **fields}, width=4, classes=2)
     model = build(spec)
-    assert divisor(model) == spec.divisor
+    assert describe(model).divisor == spec.divisor
     for level in (None, *spec.levels):
         own, whole = cost(spec, level), model if level is None else select(model, level)
         trained = sum(weight.value.shape.num_elements() for weight in whole.trainable_weights)

@@ -6,7 +6,7 @@ import random
 import pytest
 from counting import built, counted, counted_parts
 
-from keras_unetpp.graph.heads import select
+from keras_unetpp.graph.describe import select
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import Spec, cost, node_costs, plan
 

@@ -4,7 +4,7 @@ import keras
 import pytest
 from counting import built, counted, counted_parts, farthest
 
-from keras_unetpp.graph.heads import select
+from keras_unetpp.graph.describe import select
 from keras_unetpp.graph.layers import MAKERS
 from keras_unetpp.spec import Spec, cost, node_costs, plan, receptive_radius
 from keras_unetpp.spec.choices import Choices, OrNone

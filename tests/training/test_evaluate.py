@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.heads import select
+from keras_unetpp.graph.describe import select
 from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.pruning import levels
 from keras_unetpp.training.evaluate import evaluate, mean, overlap

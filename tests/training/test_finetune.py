@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import keras_unetpp as kup
-from keras_unetpp.graph.encoders.encode import encoder_layers, row_of
+from keras_unetpp.graph.describe import describe
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.spec.names import row_of
 
 X = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
 Y = (np.random.default_rng(1).uniform(size=(2, 32, 32, 1)) > 0.5).astype("float32")
@@ -26,7 +27,7 @@ def values(model):
 
 def moved(model, before):
     """Rows of the backbone in which a weight has changed, and whether one outside has."""
-    own = {weight.path: row_of(layer) for layer in encoder_layers(model).values() for weight in layer.weights}
+    own = {weight.path: row_of(layer.name) for layer in describe(model).encoder.values() for weight in layer.weights}
     changed = {weight.path for weight in model.weights if not np.array_equal(weight, before[weight.path])}
     return {own[path] for path in changed & own.keys()}, bool(changed - own.keys())
 
@@ -55,7 +56,7 @@ def test_batch_statistics_may_go_on(model):
     model.train_on_batch(X, Y)
     kinds = {path.split("/")[-1] for path, value in values(model).items() if not np.array_equal(value, before[path])}
     assert {"moving_mean", "moving_variance"} <= kinds
-    kernels = [layer.kernel for layer in encoder_layers(model).values() if hasattr(layer, "kernel")]
+    kernels = [layer.kernel for layer in describe(model).encoder.values() if hasattr(layer, "kernel")]
     assert all(np.array_equal(kernel, before[kernel.path]) for kernel in kernels)
 
 
@@ -93,7 +94,7 @@ def test_a_lower_learning_rate_for_the_encoder(model, optimizer):
         model.compile(own, kup.losses.BCEDice(), encoder_learning_rate=factor, run_eagerly=True)
         model.train_on_batch(X, Y)
         steps.append({weight.path: np.array(weight) - start[weight.path] for weight in model.trainable_weights})
-    slowed = {weight.path for layer in encoder_layers(model).values() for weight in layer.trainable_weights}
+    slowed = {weight.path for layer in describe(model).encoder.values() for weight in layer.trainable_weights}
     for path, step in steps[0].items():
         assert np.allclose(steps[1][path], (0.25 if path in slowed else 1) * step, atol=3e-7)
 
@@ -122,7 +123,7 @@ def test_a_hypermodel_compiles_with_the_rate_of_the_recipe(model, small_backbone
     built = own.build(keras_tuner.HyperParameters())
     before = values(built)
     built.train_on_batch(X, Y)
-    slowed = {weight.path for layer in encoder_layers(built).values() for weight in layer.trainable_weights}
+    slowed = {weight.path for layer in describe(built).encoder.values() for weight in layer.trainable_weights}
     changed = {one.path for one in built.trainable_weights if not np.array_equal(one, before[one.path])}
     assert slowed
     assert not changed & slowed
@@ -137,7 +138,7 @@ def test_the_rate_survives_saving(model, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     before = {weight.path: np.array(weight) for weight in loaded.trainable_weights}
     loaded.train_on_batch(X, Y)
-    slowed = [weight for layer in encoder_layers(loaded).values() for weight in layer.trainable_weights]
+    slowed = [weight for layer in describe(loaded).encoder.values() for weight in layer.trainable_weights]
     assert all(np.array_equal(weight, before[weight.path]) for weight in slowed)
 
 

@@ -12,8 +12,8 @@ import sys
 import keras
 import numpy as np
 
+from keras_unetpp.graph.describe import describe
 import keras_unetpp as kup
-from keras_unetpp.graph.encoders.encode import encoder_layers
 
 assert keras.backend.backend() == sys.argv[1], keras.backend.backend()
 rng = np.random.default_rng(0)
@@ -58,7 +58,7 @@ for dtype in ("float32", "mixed_float16"):
     model = kup.build((None, None, 3), backbone=name, width=2, depth=2)
     keras.mixed_precision.set_global_policy("float32")
     model.compile(keras.optimizers.Adam(0.01), loss=kup.losses.BCEDice(), encoder_learning_rate=0.0)
-    slowed = [weight for layer in encoder_layers(model).values() for weight in layer.trainable_weights]
+    slowed = [weight for layer in describe(model).encoder.values() for weight in layer.trainable_weights]
     rest = [weight for weight in model.trainable_weights if all(weight is not one for one in slowed)]
     before = [[np.array(keras.ops.convert_to_numpy(weight)) for weight in part] for part in (slowed, rest)]
     model.fit(x, y, batch_size=2, epochs=2, verbose=0)

@@ -1,6 +1,5 @@
 """The backbone of a model: cut at the deepest tap that is needed, its layers made anew under the names of our rows."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +9,7 @@ from keras_unetpp.compat.keras import copied
 from keras_unetpp.graph.encoders.registry import template
 from keras_unetpp.graph.walk import running_order
 from keras_unetpp.spec.fields import Spec
-
-_NAME = re.compile(r"x_(\d+)_0_(.+)")
+from keras_unetpp.spec.names import layer_name, node_name
 
 
 def encode(spec: Spec, source: Any) -> dict[str, Any]:
@@ -26,32 +24,13 @@ def encode(spec: Spec, source: Any) -> dict[str, Any]:
 
     def renamed(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name not in made:
-            config = {**layer.get_config(), "name": f"x_{rows[layer.name]}_0_{layer.name}"}
+            config = {**layer.get_config(), "name": layer_name(node_name(rows[layer.name], 0), layer.name)}
             made[layer.name] = type(layer).from_config(config)
         return made[layer.name]
 
     cut = keras.Model(whole.input, [whole.get_layer(name).output for name in taps])
     outputs = copied(cut, source, renamed)
     return dict(zip(taps, keras.tree.flatten(outputs), strict=True))
-
-
-def encoder_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """The backbone's layers of a built model, by the name that each has in the backbone by itself.
-
-    Empty without a backbone, and for models that do not know their Spec.
-    """
-    spec = getattr(model, "spec", None)
-    if spec is None or not spec.taps:
-        return {}
-    first = spec.taps[0].row - spec.shift
-    named = ((_NAME.fullmatch(layer.name), layer) for layer in model.layers)
-    return {match[2]: layer for match, layer in named if match and int(match[1]) >= first}
-
-
-def row_of(layer: keras.layers.Layer) -> int:
-    """The row of the encoder that one of `encoder_layers` belongs to."""
-    match = _NAME.fullmatch(layer.name)
-    return int(match[1]) if match else 0
 
 
 def _rows(whole: keras.Model, taps: Mapping[str, int]) -> dict[str, int]:

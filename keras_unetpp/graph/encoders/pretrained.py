@@ -1,18 +1,18 @@
 """Pretrained weights for the backbone of a built model, wherever they come from."""
 
-import re
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from keras_unetpp import weights
-from keras_unetpp.graph.encoders.encode import encoder_layers
+from keras_unetpp.graph.describe import describe
 from keras_unetpp.graph.encoders.families import application_weights, torch_weights
 from keras_unetpp.graph.encoders.registry import template
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.backbone_table import BACKBONES
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.names import backbone_layer
 from keras_unetpp.weights import State
 
 _ALLOWED = {
@@ -23,7 +23,6 @@ _ALLOWED = {
     "own": "'own' or ",
 }
 """What a backbone's weights can be, by where it comes from."""
-_ROW = re.compile(r"x_(\d+)_0_")
 
 
 def read(spec: Spec) -> State:
@@ -63,7 +62,7 @@ def give(model: keras.Model, state: State, source: str) -> None:
     Raises:
         InputError: naming everything missing and misshapen; then nothing is assigned.
     """
-    ours = {name: layer.name for name, layer in encoder_layers(model).items()}
+    ours = {name: layer.name for name, layer in describe(model).encoder.items()}
     found: State = {}
     for name, array in state.items():
         layer, _, variable = name.rpartition("/")
@@ -92,8 +91,5 @@ def _stripped(state: State) -> State:
     Of two equal names the one of the lower row counts: own rows lie above those of the backbone.
     """
 
-    def row(name: str) -> int:
-        match = _ROW.match(name)
-        return int(match[1]) if match else 0
-
-    return {_ROW.sub("", name): state[name] for name in sorted(state, key=row)}
+    found = {name: backbone_layer(name) or (0, name) for name in state}
+    return {found[name][1]: state[name] for name in sorted(state, key=lambda name: found[name][0])}

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.encoders.encode import encoder_layers, row_of
-from keras_unetpp.graph.heads import heads
-from keras_unetpp.graph.memory import OVERHEAD, SIDE, bytes_per_pixel
+from keras_unetpp.graph.describe import describe
+from keras_unetpp.graph.memory import OVERHEAD, SIDE
 from keras_unetpp.pruning import prune
 from keras_unetpp.spec import cost, receptive_radius
 from keras_unetpp.spec.backbone_table import BACKBONES
+from keras_unetpp.spec.names import row_of
 
 QUICK = {"vgg11", "resnet18", "mobilenet_025", "mobilenet_v2_035", "mobilenet_v3_small", "efficientnet_lite0"}
 QUICK |= {"efficientnet_b0", "convnext_tiny", "xception", "densenet121"}
@@ -36,12 +36,12 @@ def test_unetpp(name, request, tmp_path):
         outputs = model(image, training=True)
         loss = tf.add_n([tf.reduce_mean((output - 1) ** 2) for output in outputs.values()])
     assert all(output.shape == (*image.shape[:3], 1) for output in outputs.values())
-    gradient = tape.gradient(loss, encoder_layers(model)[spec.encoder.first].kernel)
+    gradient = tape.gradient(loss, describe(model).encoder[spec.encoder.first].kernel)
     assert np.isfinite(gradient).all()
     assert np.abs(gradient).max() > 0
 
     small = prune(model, 1)
-    assert {row_of(layer) for layer in encoder_layers(small).values()} <= {0, 1}
+    assert {row_of(layer.name) for layer in describe(small).encoder.values()} <= {0, 1}
     assert small.count_params() == cost(spec, 1).params == cost(small.spec).params
     assert receptive_radius(small.spec) == receptive_radius(spec, 1)
     outputs = model(image)
@@ -59,5 +59,5 @@ def test_memory_is_the_closed_form_but_for_padded_borders(name, stem):
     side = -(-SIDE // model.spec.divisor) * model.spec.divisor
     expected = OVERHEAD * cost(model.spec, size=(side, side)).activation_bytes / side**2
     # Counted as alive in all of the first part: the image, 3 channels, which its first layer has read.
-    assert bytes_per_pixel(model) == pytest.approx(expected, rel=0.08)
-    assert list(heads(model)) == ["L1", "L2", "L3"]
+    assert describe(model).bytes_per_pixel == pytest.approx(expected, rel=0.08)
+    assert list(describe(model).outputs) == ["L1", "L2", "L3"]

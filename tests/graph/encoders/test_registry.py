@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import keras_unetpp as kup
-from keras_unetpp.graph.encoders.encode import encoder_layers
+from keras_unetpp.graph.describe import describe
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import backbones as facts
 
@@ -33,7 +33,7 @@ def registry(monkeypatch):
 def test_a_function_becomes_an_encoder(tmp_path):
     kup.register_backbone("mine_function", small, ["half", "quarter"], mean=(1, 2, 3), std=(4, 5, 6), licence="MIT")
     model = kup.build((32, 32, 3), backbone="mine_function", depth=2, width=4)
-    assert list(encoder_layers(model)) == ["first", "half", "down", "short", "sum", "quarter"]
+    assert list(describe(model).encoder) == ["first", "half", "down", "short", "sum", "quarter"]
     assert {layer.name for layer in model.layers} >= {"x_1_0_first", "x_1_0_half", "x_2_0_down", "x_2_0_quarter"}
     scaled = keras.Model(model.input, model.get_layer("normalization").output)(np.full((1, 32, 32, 3), 10.0))
     assert np.allclose(scaled[0, 0, 0], [9 / 4, 8 / 5, 7 / 6])

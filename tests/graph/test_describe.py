@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.heads import divisor, head_activation, heads, select
+from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.kit.errors import InputError
 
 IMAGE = np.random.default_rng(0).uniform(0, 255, (2, 16, 24, 3)).astype("float32")
@@ -48,23 +48,23 @@ def test_mean(model, outputs):
     assert mean.output_names == ["mean"]
     np.testing.assert_allclose(mean(IMAGE), np.mean(list(outputs.values()), 0), atol=1e-6)
     np.testing.assert_array_equal(select(model, "mean")(IMAGE), mean(IMAGE))
-    assert list(heads(model)) == ["L1", "L2", "L3"]
+    assert list(describe(model).outputs) == ["L1", "L2", "L3"]
 
 
 def test_a_level_needs_no_more_than_its_own_rows(model):
-    assert [divisor(select(model, level)) for level in (1, 2, 3, "mean")] == [2, 4, 8, 8]
+    assert [describe(select(model, level)).divisor for level in (1, 2, 3, "mean")] == [2, 4, 8, 8]
     assert select(model, 1)(IMAGE[:, :14, :2]).shape == (2, 14, 2, 2)
 
 
 def test_a_selected_level_has_that_head_only(model):
     one = select(model, 2)
-    assert list(heads(one)) == ["L2"]
-    assert list(heads(select(one, 2))) == ["L2"]
+    assert list(describe(one).outputs) == ["L2"]
+    assert list(describe(select(one, 2)).outputs) == ["L2"]
 
 
 def test_heads_of_a_single_head(single):
-    assert list(heads(single)) == ["L3"]
-    assert divisor(single) == 8
+    assert list(describe(single).outputs) == ["L3"]
+    assert describe(single).divisor == 8
     np.testing.assert_array_equal(select(single, 3)(IMAGE), single(IMAGE))
 
 
@@ -72,7 +72,11 @@ def test_a_saved_level_opens_and_keeps_its_names(model, outputs, tmp_path):
     select(model, 2).save(tmp_path / "level.keras")
     loaded = keras.models.load_model(tmp_path / "level.keras")
     np.testing.assert_array_equal(loaded(IMAGE), outputs["L2"])
-    assert (list(heads(loaded)), divisor(loaded), head_activation(loaded)) == (["L2"], 4, "softmax")
+    assert (list(describe(loaded).outputs), describe(loaded).divisor, describe(loaded).activation) == (
+        ["L2"],
+        4,
+        "softmax",
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_a_saved_level_opens_and_keeps_its_names(model, outputs, tmp_path):
 )
 def test_head_activation(fields, expected):
     model = build((8, 8, 1), depth=1, width=2, **fields)
-    assert head_activation(model) == head_activation(select(model, 1)) == expected
+    assert describe(model).activation == describe(select(model, 1)).activation == expected
 
 
 @pytest.mark.parametrize("level", [0, 4, "L4", True, 2.0])
@@ -101,5 +105,5 @@ def test_unknown_level_of_a_single_head(single, level):
 def test_a_stranger_has_no_divisor():
     stranger = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 1)], name="stranger")
     with pytest.raises(InputError) as caught:
-        divisor(stranger)
+        describe(stranger).divisor
     assert str(caught.value) == "This is no model of keras_unetpp: no layer of 'stranger' is named x_0_0_... ."
