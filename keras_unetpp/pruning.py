@@ -19,7 +19,7 @@ from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.tables import milliseconds, score, table
 from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.spec.level import Level
+from keras_unetpp.spec.level import MEAN, Level
 from keras_unetpp.spec.levels import DEFAULT_SIDES, LevelTable, cheapest, check_max_drop, default_size, level_costs
 from keras_unetpp.spec.names import level_of
 from keras_unetpp.training.evaluate import Data, evaluate, first_sides, kept, mean
@@ -141,12 +141,16 @@ def choose(model: UNetPP, data: Data, max_drop: float = 0.005, **options: Any) -
         options: as in `levels`.
 
     Raises:
-        InputError: if `max_drop` is no number from 0 to 1.
+        InputError: if `max_drop` is no number from 0 to 1, or the model has no single level.
     """
     check_max_drop(max_drop)
     rows = levels(model, data, repeat=0, **options)
     if isinstance(rows, FileLevels):
         raise InputError("choose weighs costs, which a file does not tell. Pass the model, or compare with levels().")
+    if all(row.level == MEAN for row in rows):
+        raise InputError(
+            "choose() weighs single levels. Received: a model that has the mean only. Pass the whole model."
+        )
     return cheapest(rows, max_drop)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_unetpp.graph.build import build
+from keras_unetpp.graph.describe import select
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.prediction.predictor import segment
 from keras_unetpp.pruning import choose, levels, prune
@@ -142,9 +143,9 @@ def test_choose_runs_the_model(model, images):
 
 
 def test_a_level_that_was_saved_and_opened_again_is_timed_and_scored(tmp_path, disk_folder):
-    """It tells no Spec, so no costs; its file goes wherever a model goes."""
+    """One of version 0.1 tells no Spec, so no costs; its file goes wherever a model goes."""
     model = build((None, None, 3), width=4, depth=2)
-    prune(model, 1).save(tmp_path / "small.keras")
+    select(model, 1).save(tmp_path / "small.keras")
     shown = levels(tmp_path / "small.keras", disk_folder, repeat=1, masks="masks")
     assert [row.name for row in shown.rows] == ["L1"]
     (row,) = shown.rows
@@ -155,6 +156,19 @@ def test_a_level_that_was_saved_and_opened_again_is_timed_and_scored(tmp_path, d
     image = np.random.default_rng(0).integers(0, 256, (40, 44, 3), dtype=np.uint8)
     found = segment(tmp_path / "small.keras", image)
     np.testing.assert_array_equal(found, segment(model, image, level=1))
+
+
+def test_a_level_is_weighed_after_it_was_saved_and_opened(tmp_path, disk_folder):
+    model = build((None, None, 3), width=4, depth=2)
+    for level in (2, "mean"):
+        prune(model, level).save(tmp_path / f"{level}.keras")
+    (row,) = levels(tmp_path / "2.keras", disk_folder, repeat=0, masks="masks")
+    assert row == levels(model, disk_folder, repeat=0, masks="masks")[1]
+    assert choose(keras.models.load_model(tmp_path / "2.keras"), disk_folder, masks="masks") == 2
+    with pytest.raises(
+        InputError, match=r"choose\(\) weighs single levels\. Received: a model that has the mean only\."
+    ):
+        choose(keras.models.load_model(tmp_path / "mean.keras"), disk_folder, masks="masks")
 
 
 def test_options_of_scoring_are_known_by_name(disk_folder):

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_unetpp.spec.alive import alive
+
 Shape = tuple[int, ...]
 
 
@@ -57,14 +59,5 @@ def most_alive(order: Sequence[keras.layers.Layer], shapes: Mapping[str, Shape],
         kept: tensors that stay alive to the end.
         frees: whether an output is freed after its last reader.
     """
-    last_reader = {id(tensor): step for step, layer in enumerate(order) for tensor in inputs(layer)}
-    last_reader |= {id(tensor): len(order) for tensor in kept}
-    live: dict[int, int] = {}
-    peak = 0
-    for step, layer in enumerate(order):
-        live[id(layer.output)] = math.prod(shapes[layer.name])
-        peak = max(peak, sum(live.values()))
-        for tensor in inputs(layer):
-            if frees and last_reader[id(tensor)] == step:
-                live.pop(id(tensor), None)
-    return peak
+    steps = [([*map(id, inputs(layer))], {id(layer.output): math.prod(shapes[layer.name])}) for layer in order]
+    return max((sum(now) for _, now in alive(steps, map(id, kept), frees)), default=0)

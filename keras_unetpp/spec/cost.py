@@ -10,6 +10,7 @@ from operator import mul
 from typing import NamedTuple
 
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.spec.alive import alive
 from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.facts import Site
 from keras_unetpp.spec.fields import Spec, check_sides
@@ -150,18 +151,13 @@ def sites(structure: tuple, level: Level = None) -> dict[str, Site]:
 
 def _peaks(rows: tuple[Row, ...], sites: dict[str, Site]) -> tuple[Form, ...]:
     """Live memory at each step, less the steps that another step exceeds whatever the widths are."""
-    last_reader = {name: step for step, row in enumerate(rows) for name in row.reads}
-    live: dict[str, Form] = {}
     found: set[Form] = set()
-    for step, row in enumerate(rows):
-        site = sites[row.name]
-        if any(inside := row.operation.inside(site)):
-            found.add(total([inside, *live.values()]))
-        live |= {name: scaled(form, site.cells) for name, form in row.outputs.items()}
-        found.add(total(live.values()))
-        for name in row.reads:
-            if last_reader[name] == step:
-                live.pop(name, None)
+    steps = [(row.reads, {name: scaled(form, sites[row.name].cells) for name, form in row.outputs.items()})
+             for row in rows]  # fmt: skip
+    for row, (before, now) in zip(rows, alive(steps), strict=True):
+        if any(inside := row.operation.inside(sites[row.name])):
+            found.add(total([inside, *before]))
+        found.add(total(now))
     return tuple(
         form
         for form in found

@@ -125,9 +125,8 @@ def test_it_is_pruned_saved_and_opened(chosen, tmp_path):
     spec = spec_of(chosen)
     model = built(spec)[0]
     x = np.random.default_rng(0).uniform(0, 255, (1, *spec.input_shape)).astype("float32")
-    outputs = {
-        name: np.array(value) for name, value in zip(describe(model).outputs, keras.tree.flatten(model(x)), strict=True)
-    }
+    names = describe(model).outputs
+    outputs = {name: np.array(value) for name, value in zip(names, keras.tree.flatten(model(x)), strict=True)}
     model.save(tmp_path / "model.keras")
     opened = keras.models.load_model(tmp_path / "model.keras")
     assert opened.spec == spec == Spec.from_json(spec.to_json())
