@@ -148,9 +148,7 @@ def choose(model: UNetPP, data: Data, max_drop: float = 0.005, **options: Any) -
     if isinstance(rows, FileLevels):
         raise InputError("choose weighs costs, which a file does not tell. Pass the model, or compare with levels().")
     if all(row.level == MEAN for row in rows):
-        raise InputError(
-            "choose() weighs single levels. Received: a model that has the mean only. Pass the whole model."
-        )
+        raise InputError("choose() weighs single levels. Received: one that has the mean only. Pass the whole model.")
     return cheapest(rows, max_drop)
 
 

@@ -165,9 +165,7 @@ def test_a_level_is_weighed_after_it_was_saved_and_opened(tmp_path, disk_folder)
     (row,) = levels(tmp_path / "2.keras", disk_folder, repeat=0, masks="masks")
     assert row == levels(model, disk_folder, repeat=0, masks="masks")[1]
     assert choose(keras.models.load_model(tmp_path / "2.keras"), disk_folder, masks="masks") == 2
-    with pytest.raises(
-        InputError, match=r"choose\(\) weighs single levels\. Received: a model that has the mean only\."
-    ):
+    with pytest.raises(InputError, match=r"choose\(\) weighs single levels\. Received: one that has the mean only\."):
         choose(keras.models.load_model(tmp_path / "mean.keras"), disk_folder, masks="masks")
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+Name = TypeVar("Name", bound=Hashable)
 Size = TypeVar("Size")
 
 
-def alive(steps: Sequence[tuple[Iterable[Hashable], Mapping[Hashable, Size]]], kept: Iterable[Hashable] = (),
+def alive(steps: Sequence[tuple[Sequence[Name], Mapping[Name, Size]]], kept: Iterable[Name] = (),
           frees: bool = True) -> Iterator[tuple[list[Size], list[Size]]]:  # fmt: skip
     """The sizes alive when each step begins, and when it has made its outputs.
 
@@ -20,7 +21,7 @@ def alive(steps: Sequence[tuple[Iterable[Hashable], Mapping[Hashable, Size]]], k
     """
     last_reader = {name: at for at, (reads, _) in enumerate(steps) for name in reads}
     last_reader |= dict.fromkeys(kept, len(steps))
-    live: dict[Hashable, Size] = {}
+    live: dict[Name, Size] = {}
     for at, (reads, makes) in enumerate(steps):
         before = list(live.values())
         live |= makes

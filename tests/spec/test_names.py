@@ -19,7 +19,7 @@ def test_other_names_are_of_no_part(name):
     assert (names.part_of(name), names.row_of(name), names.level_of(name), names.up_of(name)) == (None,) * 4
 
 
-@pytest.mark.parametrize("backbone", [None, "mobilenetv2"])
+@pytest.mark.parametrize("backbone", [None, "mobilenet_v2"])
 def test_every_row_of_a_plan_tells_its_part(backbone):
     for row in plan(Spec((None, None, 3), depth=3, backbone=backbone, stem=backbone is None)):
         assert names.part_of(row.name) == (row.part if row.part != "image" else None)
