@@ -251,7 +251,8 @@ class Predictor:
         for group in track(_batches(windows(axes), size), "tiles", progress and count > 1, count):
             with np.errstate(over="ignore"):  # told below, by what comes of it
                 batch = np.stack([pixels[slices] for slices, _ in group]).astype(np.float32)
-            batch -= center
+            if center:  # in float64, for rounded to float32 it would shift images of large numbers and small contrast
+                np.subtract(batch, center, out=batch, dtype=np.float64, casting="same_kind")
             batch *= scale
             outputs = self._network.run(batch)
             _check_finite(outputs)

@@ -117,6 +117,13 @@ def test_unit_gain_and_offset_are_nothing_to_a_network_that_standardises(name, s
     assert np.abs(tiled - segment(standardizing, COPIES[name], tile=24, overlap=16)).max() < 0.01
 
 
+def test_counts_far_from_0_keep_their_small_differences(standardizing):
+    counts = np.random.default_rng(3).integers(0, 4, (40, 52, 3))
+    expected = segment(standardizing, counts.astype("uint16"))
+    found = segment(standardizing, (60_000 + counts).astype("uint16"))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-6)
+
+
 def test_models_of_before_keep_their_constant_and_take_counts_as_they_are(earlier, standardizing):
     dark = (RGB // 60).astype(np.uint8)
     values = (dark - dark.mean(dtype=np.float64)) / np.sqrt(dark.var(dtype=np.float64) + 0.1)

@@ -1,7 +1,6 @@
 """Losses against hand-worked values, NumPy formulae, PyTorch and the reference network."""
 
 import inspect
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
+from make_golden_values import golden_values
 
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.training import losses, metrics
 
 LOSSES = [losses.CrossEntropy, losses.Focal, losses.Tversky, losses.Dice, losses.BCEDice]
-REFERENCE = (Path(__file__).parents[2] / "../shared/reference/seed_small.npz").resolve()
 
 
 def per_image(loss, y, prediction):
@@ -120,12 +119,10 @@ def test_cross_entropy_against_pytorch():
 
 
 def test_reproduces_the_loss_of_the_reference_network():
-    if not REFERENCE.exists():
-        pytest.skip(f"reference values are absent: {REFERENCE}")
-    with np.load(REFERENCE) as values:
-        y = np.moveaxis(values["target"], 1, -1)
-        heads = [np.moveaxis(values[f"train_logits/L{k}"], 1, -1) for k in range(1, 5)]
-        wanted = float(values["train_loss"])
+    values = golden_values()
+    y = np.moveaxis(values["target"], 1, -1)
+    heads = [np.moveaxis(values[f"train_logits/L{k}"], 1, -1) for k in range(1, 5)]
+    wanted = float(values["train_loss"])
     loss = losses.CrossEntropy(from_logits=True, multi_label=True)
     assert sum(float(loss(y, head)) for head in heads) == pytest.approx(wanted, abs=1e-6)
 
