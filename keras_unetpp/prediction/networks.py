@@ -11,14 +11,14 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from keras_unetpp.artefacts import Artefact
 from keras_unetpp.data.pixels import Intake
+from keras_unetpp.formats.artefact import Artefact
+from keras_unetpp.formats.keras_file import is_saved_model, load_model
 from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.heads import divisor, head_activation, heads, intake, select, standardization
 from keras_unetpp.graph.memory import bytes_per_pixel
 from keras_unetpp.graph.settings import Settings
 from keras_unetpp.graph.views import whole_views
-from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.plan import Level
 
 Segmenter: TypeAlias = keras.Model | Artefact | str | os.PathLike[str]
