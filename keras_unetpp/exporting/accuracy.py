@@ -88,7 +88,7 @@ class Gate:
         if drops := [f"{one.level} by {one.drop:.4f}" for one in found if one.drop > self.max_drop]:
             fault = f"IoU or Dice on the labelled images drops by more than max_drop={self.max_drop}"
             return found, self._told(f"{fault}: {', '.join(drops)}.", "raise max_drop")
-        if self.judged and (fault := disagreement(masks, self._own, self.min_agreement, self.judged.odd)):
+        if self.judged and (fault := disagreement(masks, self._own, self.min_agreement, self.judged.odd, 6)):
             return found, self._told(fault, LET_PASS)
         return found, ""
 
@@ -164,7 +164,7 @@ def agreement(mask: np.ndarray, other: np.ndarray) -> float | None:
 
 
 def disagreement(masks: Mapping[str, Sequence[np.ndarray]], own: Mapping[str, Sequence[np.ndarray]], least: float,
-                 odd: bool) -> str:  # fmt: skip
+                 odd: bool, stacklevel: int = 4) -> str:  # fmt: skip
     """What is wrong with the masks of a file, by level, given those of its model; empty if nothing is.
 
     Tells by an `InputWarning` where that cannot be known, since the model's masks are one class everywhere.
@@ -174,6 +174,7 @@ def disagreement(masks: Mapping[str, Sequence[np.ndarray]], own: Mapping[str, Se
         own: of the model, of the same images.
         least: the mean `agreement` wanted; 0: any.
         odd: the images hold unexpected values; then what cannot be known is wrong.
+        stacklevel: of the caller of `export`, as `warnings.warn` takes it, here.
     """
     if not least:
         return ""
@@ -188,7 +189,7 @@ def disagreement(masks: Mapping[str, Sequence[np.ndarray]], own: Mapping[str, Se
     text = f"The model's masks are one class everywhere at {', '.join(blind)}, so that the file's say little about it."
     if odd and len(blind) == len(masks):
         return f"{text} Give images of pixel values 0..255 with objects in them."
-    warnings.warn(f"{text} Give images with objects in them.", InputWarning, stacklevel=5)
+    warnings.warn(f"{text} Give images with objects in them.", InputWarning, stacklevel)
     return ""
 
 

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -8,6 +10,7 @@ import pytest
 from keras_unetpp.exporting import export
 from keras_unetpp.formats import FORMATS, Format, Mode, is_artefact, named, of_path
 from keras_unetpp.formats.artefact import Artefact, open_file
+from keras_unetpp.formats.functions import signature
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.prediction.predictor import segment
@@ -36,6 +39,12 @@ def test_a_row_has_its_writer_its_runner_and_its_words(row):
         assert tolerances == sorted(tolerances)
 
 
+def test_files_are_opened_without_what_made_them():
+    runners = [row.runner.__name__ for row in FORMATS.values()]
+    code = f"import sys, {', '.join(runners)}; print([one for one in ('keras', 'tensorflow') if one in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 @pytest.fixture
 def frozen(monkeypatch):
     """A format that only these tests have: a row, and the folder `frozen`."""
@@ -62,6 +71,14 @@ def model(images):
         odds = np.median(values)
         model.get_layer(f"{name}_conv").bias.assign([-np.log(odds / (1 - odds))])
     return model
+
+
+@pytest.mark.parametrize("name", [name for name, row in FORMATS.items() if row.modes[-1].calibrated])
+def test_a_writer_alone_refuses_to_guess_ranges(name, model, tmp_path):
+    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: pip install 'keras-unetpp[onnx]'")
+    with pytest.raises(InputError, match=r"quantize='int8' needs calibration=, .* Received: none\."):
+        FORMATS[name].writer.write(model, tmp_path / "m", signature(model), quantize="int8")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_format_is_a_row_and_a_folder(frozen, model, images, tmp_path):
