@@ -30,7 +30,7 @@ fast: lint  ## the gate without the slow tests
 mediapipe:  ## MediaPipe's own image segmenter on an exported file, in an environment of its own
 	test -x $(MEDIAPIPE)/python || $(PYTHON) -m venv .venv-mediapipe
 	$(MEDIAPIPE)/python -m pip install --quiet --disable-pip-version-check --editable ".[mediapipe]"
-	$(MEDIAPIPE)/python -m pytest -q tests/exporting/test_mediapipe.py
+	$(MEDIAPIPE)/python -m pytest -q tests/formats/tflite/test_mediapipe.py
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

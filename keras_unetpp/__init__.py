@@ -11,13 +11,13 @@ from keras_unetpp.kit.registration import register
 
 if TYPE_CHECKING:
     from keras_unetpp import interop, zoo
-    from keras_unetpp.artefacts import Artefact
     from keras_unetpp.data.convert import convert_data
     from keras_unetpp.data.crops import read_folder
     from keras_unetpp.data.data_folder import DataFolder
     from keras_unetpp.data.sharing import split_folder
     from keras_unetpp.data.summary import describe_data
     from keras_unetpp.exporting import export
+    from keras_unetpp.formats.artefact import Artefact
     from keras_unetpp.graph.build import build
     from keras_unetpp.graph.encoders.registry import backbones, register_backbone
     from keras_unetpp.graph.model import UNetPP
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0.dev0"
 
 _HOME = {
-    "Artefact": "artefacts",
+    "Artefact": "formats.artefact",
     "GradualUnfreezing": "training.finetune",
     "Budget": "tuning.budget",
     "DataFolder": "data.data_folder",

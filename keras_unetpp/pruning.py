@@ -10,14 +10,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_unetpp.artefacts import Artefact
+from keras_unetpp.formats.artefact import Artefact
+from keras_unetpp.formats.keras_file import is_saved_model, load_model
 from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.carrier import Cut
 from keras_unetpp.graph.describe import describe, select, with_mean
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.tables import milliseconds, score, table
-from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.level import MEAN, Level
 from keras_unetpp.spec.levels import DEFAULT_SIDES, LevelTable, cheapest, check_max_drop, default_size, level_costs

@@ -10,14 +10,14 @@ from typing import Any
 import keras
 
 from keras_unetpp import weights
-from keras_unetpp.artefacts import is_artefact
 from keras_unetpp.files import inside
+from keras_unetpp.formats import is_artefact
+from keras_unetpp.formats.keras_file import is_saved_model, load_model
 from keras_unetpp.graph.build import assemble
 from keras_unetpp.kit.errors import InputError, hint
 from keras_unetpp.kit.json_files import fields as with_fields
 from keras_unetpp.kit.json_files import mapping, number, read_json, text, whole
 from keras_unetpp.kit.tables import mega, table
-from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.limits import MAX_DEPTH
@@ -133,7 +133,7 @@ def load(name: str | Path, folder: str | Path | None = None) -> keras.Model:
 
     Args:
         name: of an entry, for example "nuclei-small"; or the path of a `.keras` or `.h5` file, or of a run's folder,
-            whose best model is meant; see `keras_unetpp.saved_models.load_model`.
+            whose best model is meant; see `keras_unetpp.formats.keras_file.load_model`.
         folder: a zoo other than the one that came with the package.
 
     Raises:

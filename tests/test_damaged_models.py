@@ -14,8 +14,8 @@ import safetensors.numpy
 
 import keras_unetpp as kup
 from keras_unetpp import weights
+from keras_unetpp.formats.keras_file import load_model
 from keras_unetpp.kit.errors import InputError, InputWarning
-from keras_unetpp.saved_models import load_model
 from keras_unetpp.weights.finite import check_finite
 
 

@@ -18,8 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 import keras_unetpp as kup
-from keras_unetpp.artefacts import Artefact, open_file
 from keras_unetpp.data.images import list_images, read_image
+from keras_unetpp.formats.artefact import Artefact, open_file
 from keras_unetpp.kit.tables import table
 from keras_unetpp.prediction.predictor import Predictor
 

@@ -34,7 +34,7 @@ def main() -> int:
     import numpy as np
 
     import keras_unetpp as kup
-    from keras_unetpp.artefacts import is_artefact
+    from keras_unetpp.formats.artefact import is_artefact
     from keras_unetpp.prediction.networks import at_level
 
     model = options.model if is_artefact(options.model) else kup.load(options.model)

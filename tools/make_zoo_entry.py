@@ -24,7 +24,7 @@ from keras_unetpp.graph.describe import select
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.tables import table
 from keras_unetpp.spec.cost import cost
-from keras_unetpp.spec.plan import MEAN
+from keras_unetpp.spec.level import MEAN
 from keras_unetpp.training.evaluate import Score, mean
 from keras_unetpp.zoo import CARD, SPEC, WEIGHTS
 

@@ -7,6 +7,7 @@ from typing import Any
 from keras_unetpp.cli.options import KERAS_MODELS, overwrite_option, value_option
 from keras_unetpp.cli.say import say
 from keras_unetpp.cli.words import LEVEL, SIDES
+from keras_unetpp.formats import FORMATS
 from keras_unetpp.kit.errors import InputError
 
 USAGE = "MODEL PATH"
@@ -18,7 +19,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help=KERAS_MODELS)
     add("path", metavar="PATH", help="NAME.tflite, NAME.onnx, or a folder for a SavedModel, NAME/VERSION")
-    add("--format", help="tflite, onnx or saved_model, where PATH does not tell")
+    *names, last = FORMATS
+    add("--format", help=f"{', '.join(names)} or {last}, where PATH does not tell")
     value_option(parser, "levels", tuple[LEVEL, ...], '1..d and "mean", comma-separated (default: all)')
     text = "sides in pixels, for example 256,256 (TFLite needs them); none for any"
     value_option(parser, "size", int | SIDES | None, text)
@@ -29,7 +31,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     value_option(parser, "tolerance", float, "largest difference of probabilities allowed (default: the format's)")
     add("--images", help="image or folder of images to compare on, besides random ones")
     group = parser.add_argument_group("8 bits")
-    group.add_argument("--quantize", help="TFLite: float16, dynamic, int8_float_io, int8; ONNX: int8")
+    modes = {row.title: [mode.name for mode in row.modes if mode.name] for row in FORMATS.values()}
+    group.add_argument(
+        "--quantize", help="; ".join(f"{title}: {', '.join(own)}" for title, own in modes.items() if own)
+    )
     group.add_argument("--calibration", help="folder of ten to hundred images, for the int8 modes")
     group.add_argument("--labelled", metavar="DATA", help="folder of labelled images; its val images are scored")
     value_option(group, "max-drop", float, "IoU or Dice that a level may lose on them (default 0.01)")
@@ -48,10 +53,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(model: str, path: str, images: str | None, calibration: str | None, labelled: str | None,
         **options: Any) -> None:  # fmt: skip
     """Export, and print the report."""
-    from keras_unetpp.artefacts import is_artefact
     from keras_unetpp.data.images import list_images
     from keras_unetpp.exporting import export
     from keras_unetpp.exporting.samples import labelled_folder
+    from keras_unetpp.formats import is_artefact
     from keras_unetpp.graph.describe import describe
     from keras_unetpp.zoo import load
 

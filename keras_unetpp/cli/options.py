@@ -107,8 +107,9 @@ def spec_of(options: dict[str, Any]) -> Any:
 def opened(model: str, trusted: bool = False) -> tuple[Any, Any]:
     """A model by name or file, or an exported file, and the level that is known to be its best, or None."""
     from keras_unetpp import zoo
-    from keras_unetpp.artefacts import Artefact, is_artefact
-    from keras_unetpp.saved_models import is_saved_model
+    from keras_unetpp.formats import is_artefact
+    from keras_unetpp.formats.artefact import Artefact
+    from keras_unetpp.formats.keras_file import is_saved_model
 
     if is_artefact(model):
         return Artefact(model, trusted=trusted), None

@@ -22,8 +22,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(out: str, model: str, level: Any, overwrite: bool) -> None:
     """Prune, and say what was written."""
-    from keras_unetpp.artefacts import is_artefact
     from keras_unetpp.files import prepare, replacing
+    from keras_unetpp.formats import is_artefact
     from keras_unetpp.pruning import prune
 
     if Path(out).suffix != ".keras":

@@ -1,16 +1,17 @@
 """What a smaller file costs: its IoU and Dice against the model's, and how far the masks of both are the same."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
-from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.exporting.samples import Calibration, Pair
-from keras_unetpp.exporting.signature import to_mask
+from keras_unetpp.formats.functions import functions, to_mask
+from keras_unetpp.formats.signature import Signature
 from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.training.evaluate import overlap
 
@@ -22,6 +23,8 @@ MIN_AGREEMENT = 0.8
 NOTHING = 0.01
 """IoU below which a model is said to find nothing."""
 LET_PASS = "pass min_agreement=0 to have the file all the same"
+_CALLER = 8
+"""Stack level of the caller of `export`, seen from what `Losses` does when the writer asks for its images."""
 _SMALL = 0.001
 """Part of an image: masks that differ by less than this are not judged by it."""
 
@@ -49,7 +52,7 @@ class Gate:
     """What a file has to pass before it is put in place: the contract of every format that can lose.
 
     Attributes:
-        levels: the model's, as `functions` gives them.
+        model: what the file is made from.
         signature: of model and file.
         pairs: labelled images, on which IoU and Dice are compared; maybe none.
         max_drop: IoU or Dice that a level may lose, 0..1; at 1 a model that finds nothing passes too.
@@ -58,7 +61,7 @@ class Gate:
         ways_out: what else to do, for an error's text.
     """
 
-    levels: Mapping[str, Callable[[Any], Any]]
+    model: keras.Model
     signature: Signature
     pairs: Sequence[Pair]
     max_drop: float
@@ -66,37 +69,28 @@ class Gate:
     min_agreement: float
     ways_out: tuple[str, ...]
 
-    def passed(self, attempts: Iterable[Callable[[], bytes]],
-               opened: Callable[[bytes], Mapping[str, Run]]) -> tuple[bytes, tuple[Accuracy, ...]]:  # fmt: skip
-        """The first of several files that loses no more than allowed, and what was measured.
+    def measured(self, opened: Callable[[], Mapping[str, Run]]) -> tuple[tuple[Accuracy, ...], str]:
+        """What was measured of a file, and what is wrong with it, with all ways out; empty if nothing is.
 
         Args:
-            attempts: each makes the bytes of a file; what keeps more in float comes later.
-            opened: the functions of a file by level.
-
-        Raises:
-            InputError: all of them lose more, or the model or a file finds nothing.
+            opened: gives the functions of the file by level.
         """
-        self._check_model()
-        images, text = self._images, ""
-        for attempt in attempts:
-            data = attempt()
-            try:
-                runs = opened(data) if images else {}
-                masks = {name: masks_of(runs[name], images, self.signature) for name in self.levels if images}
-            except InputError as error:
-                text = self._told(str(error))
-                continue
-            found = tuple(Accuracy(name, *self._means(masks[name]), *self._means(self._own[name]))
-                          for name in masks if self.pairs)  # fmt: skip
-            if drops := [f"{one.level} by {one.drop:.4f}" for one in found if one.drop > self.max_drop]:
-                fault = f"IoU or Dice on the labelled images drops by more than max_drop={self.max_drop}"
-                text = self._told(f"{fault}: {', '.join(drops)}.", "raise max_drop")
-            elif self.judged and (fault := disagreement(masks, self._own, self.min_agreement, self.judged.odd)):
-                text = self._told(fault, LET_PASS)
-            else:
-                return data, found
-        raise InputError(text)
+        images = self._images
+        if not images:
+            return (), ""
+        try:
+            runs = opened()
+            masks = {name: masks_of(runs[name], images, self.signature) for name in self.signature.names}
+        except InputError as error:
+            return (), self._told(str(error))
+        found = tuple(Accuracy(name, *self._means(masks[name]), *self._means(self._own[name]))
+                      for name in masks if self.pairs)  # fmt: skip
+        if drops := [f"{one.level} by {one.drop:.4f}" for one in found if one.drop > self.max_drop]:
+            fault = f"IoU or Dice on the labelled images drops by more than max_drop={self.max_drop}"
+            return found, self._told(f"{fault}: {', '.join(drops)}.", "raise max_drop")
+        if self.judged and (fault := disagreement(masks, self._own, self.min_agreement, self.judged.odd, 6)):
+            return found, self._told(fault, LET_PASS)
+        return found, ""
 
     def _told(self, fault: str, *more: str) -> str:
         """A fault with all ways out of it."""
@@ -114,25 +108,25 @@ class Gate:
     def _own(self) -> dict[str, list[np.ndarray]]:
         """Masks of the model, by level."""
         return {name: masks_of(_values(level, self.signature), self._images, self.signature)
-                for name, level in self.levels.items()}  # fmt: skip
+                for name, level in functions(self.model, self.signature).items()}  # fmt: skip
 
     def _means(self, masks: Sequence[np.ndarray]) -> list[float]:
         """Mean IoU and Dice on the labelled images, which come first."""
         scores = [self._overlap(truth[0], mask) for (_, truth), mask in zip(self.pairs, masks, strict=False)]
         return [float(score) for score in np.mean(scores, axis=0)]
 
-    def _check_model(self) -> None:
+    def check_model(self) -> None:
         """Raise `InputError` if no level finds anything on labelled images, for then nothing can be lost."""
         shown = [index for index, (_, truth) in enumerate(self.pairs) if truth.any()]
         if self.pairs and not shown:
             warnings.warn("The masks of all labelled images are empty, so that IoU and Dice tell little. Give images"
-                          " with objects too.", InputWarning, stacklevel=5)  # fmt: skip
-        blind = [name for name in self.levels if shown and self._blind(name, shown)]
+                          " with objects too.", InputWarning, _CALLER)  # fmt: skip
+        blind = [name for name in self.signature.names if shown and self._blind(name, shown)]
         if not blind:
             return
         text = f"The model finds nothing on the labelled images: IoU below {NOTHING}, or one class everywhere, at"
-        if len(blind) < len(self.levels) or self.max_drop >= 1:
-            warnings.warn(f"{text} {', '.join(blind)}.", InputWarning, stacklevel=5)
+        if len(blind) < len(self.signature.names) or self.max_drop >= 1:
+            warnings.warn(f"{text} {', '.join(blind)}.", InputWarning, _CALLER)
             return
         raise InputError(
             f"{text} {', '.join(blind)}; so it cannot be shown that the file loses nothing. Give images of pixel values"
@@ -170,7 +164,7 @@ def agreement(mask: np.ndarray, other: np.ndarray) -> float | None:
 
 
 def disagreement(masks: Mapping[str, Sequence[np.ndarray]], own: Mapping[str, Sequence[np.ndarray]], least: float,
-                 odd: bool) -> str:  # fmt: skip
+                 odd: bool, stacklevel: int = 4) -> str:  # fmt: skip
     """What is wrong with the masks of a file, by level, given those of its model; empty if nothing is.
 
     Tells by an `InputWarning` where that cannot be known, since the model's masks are one class everywhere.
@@ -180,6 +174,7 @@ def disagreement(masks: Mapping[str, Sequence[np.ndarray]], own: Mapping[str, Se
         own: of the model, of the same images.
         least: the mean `agreement` wanted; 0: any.
         odd: the images hold unexpected values; then what cannot be known is wrong.
+        stacklevel: of the caller of `export`, as `warnings.warn` takes it, here.
     """
     if not least:
         return ""
@@ -194,7 +189,7 @@ def disagreement(masks: Mapping[str, Sequence[np.ndarray]], own: Mapping[str, Se
     text = f"The model's masks are one class everywhere at {', '.join(blind)}, so that the file's say little about it."
     if odd and len(blind) == len(masks):
         return f"{text} Give images of pixel values 0..255 with objects in them."
-    warnings.warn(f"{text} Give images with objects in them.", InputWarning, stacklevel=6)
+    warnings.warn(f"{text} Give images with objects in them.", InputWarning, stacklevel)
     return ""
 
 

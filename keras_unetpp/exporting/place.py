@@ -1,20 +1,13 @@
 """Where an export goes: found out before the work, and put in place whole."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from keras_unetpp.artefacts import GRAPH_FILE
-from keras_unetpp.artefacts.saved_model import LABELS_FILE, SIGNATURE_FILE, SPEC_FILE
-from keras_unetpp.exporting.serving import WARMUP_FILE
 from keras_unetpp.files import check_folder_free, check_text, make_ready, prepare, replacing, replacing_folder
 
 REPORT = "assets.extra/report.json"
 """Where the report lies in a folder; of a file it lies beside, see `report_of`."""
-
-_NAMES = (GRAPH_FILE, "fingerprint.pb", "variables/variables.*", REPORT, f"assets.extra/{WARMUP_FILE}",
-          *(f"assets/{name}" for name in (LABELS_FILE, SIGNATURE_FILE, SPEC_FILE)))  # fmt: skip
-"""What a SavedModel of ours consists of."""
 
 
 def report_of(path: Path) -> Path:
@@ -22,12 +15,12 @@ def report_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def check_target(path: Path, folder: bool, overwrite: bool = False, beside: Iterable[Path] = ()) -> None:
+def check_target(path: Path, parts: Sequence[str], overwrite: bool = False, beside: Iterable[Path] = ()) -> None:
     """Find out before any work whether an export can be written.
 
     Args:
         path: where it goes.
-        folder: whether it is a folder.
+        parts: patterns of what its folder consists of, but for the report; a file has none.
         overwrite: see `files.check_free` and `files.check_folder_free`.
         beside: what else is to be written.
 
@@ -36,17 +29,17 @@ def check_target(path: Path, folder: bool, overwrite: bool = False, beside: Iter
         OSError: it cannot be written; the text names `path`.
     """
     check_text(path, "an exported file")
-    if folder:
-        check_folder_free(path, _NAMES, overwrite)
-    prepare([*beside] if folder else [path, report_of(path), *beside], overwrite)
+    if parts:
+        check_folder_free(path, (*parts, REPORT), overwrite)
+    prepare([*beside] if parts else [path, report_of(path), *beside], overwrite)
     make_ready(path)
 
 
-def placing(path: Path, folder: bool, overwrite: bool = False) -> AbstractContextManager[Path]:
+def placing(path: Path, parts: Sequence[str], overwrite: bool = False) -> AbstractContextManager[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`, on failure it is removed.
 
     Raises:
         InputError: something is in the way that is not ours.
         OSError: the disk is full, read-only or the like; the text names `path`.
     """
-    return replacing_folder(path, _NAMES, overwrite) if folder else replacing(path, overwrite)
+    return replacing_folder(path, (*parts, REPORT), overwrite) if parts else replacing(path, overwrite)

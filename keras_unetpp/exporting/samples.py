@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_unetpp.artefacts.signature import Sides, Signature
 from keras_unetpp.data.folders import read_folder
 from keras_unetpp.data.images import read_mask, read_samples
 from keras_unetpp.data.masks import all_as_ids, as_ids
 from keras_unetpp.data.pairs import images_and_masks
 from keras_unetpp.data.pixels import Ranges, to_255
+from keras_unetpp.formats.signature import Sides, Signature
 from keras_unetpp.kit.errors import InputError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -38,21 +38,6 @@ def batches(images: Iterable[Any], signature: Signature, purpose: str) -> Calibr
     found = [fitted(read(image, signature, ranges), signature.sides)[None] for image in images]
     ranges.tell()
     return Calibration(found, ranges.odd > 0)
-
-
-def calibrating(images: Iterable[Any] | None, signature: Signature, quantize: Any, way_out: str) -> Calibration:
-    """Images for a quantiser that has to know the ranges of values, as `batches` gives them.
-
-    Raises:
-        InputError: there are none; the text ends with `way_out`.
-    """
-    found = batches(() if images is None else images, signature, "Images to calibrate on")
-    if not found.images:
-        raise InputError(
-            f"quantize={quantize!r} needs calibration=, some ten to hundred images like those to come. Received: none."
-            f" {way_out}"
-        )
-    return found
 
 
 def pairs(labelled: Iterable[Any], signature: Signature) -> list[Pair]:

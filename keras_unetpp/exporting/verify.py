@@ -1,31 +1,27 @@
 """Proof that a file computes what its model does: it is run by its own runtime and compared, level by level."""
 
-import importlib
 import json
 import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from types import ModuleType
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_unetpp.artefacts import open_file, size_of
-from keras_unetpp.artefacts.signature import Signature, probabilities_of
 from keras_unetpp.exporting.accuracy import LET_PASS, MIN_AGREEMENT, Accuracy, disagreement, masks_of
-from keras_unetpp.exporting.rebuild import float32
 from keras_unetpp.exporting.samples import Calibration, batches
+from keras_unetpp.formats import named
+from keras_unetpp.formats.artefact import open_file, size_of
+from keras_unetpp.formats.rebuild import float32
+from keras_unetpp.formats.signature import Signature, probabilities_of
 from keras_unetpp.graph.describe import select
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.tables import mega, score, table
 from keras_unetpp.prediction.predictor import Predictor
-
-FORMATS = {"saved_model": "saved_model", "tflite": "tflite", "onnx": "onnx"}
-"""Format -> the module of `keras_unetpp.exporting` with its `write` and `TOLERANCE`."""
 
 BYTES = "image_bytes"
 RUNS, THREADS = 3, 2
@@ -61,7 +57,7 @@ class Report:
 
     Attributes:
         path: of the file or folder.
-        format: "saved_model", "tflite" or "onnx".
+        format: a name of `FORMATS`: "saved_model", "tflite", "onnx".
         bytes: its size.
         input: see `Signature`; so are output and sides.
         images: sides of the images that were compared, random ones first; none if it was not verified.
@@ -102,21 +98,6 @@ class Report:
         return json.dumps({**asdict(self), "accuracy": [one._asdict() for one in self.accuracy]}, indent=2)
 
 
-def module_of(format: str) -> ModuleType:
-    """The module of a format: `write` and `TOLERANCE`; `mode`, of a file, where tolerances go by mode."""
-    return importlib.import_module(f"keras_unetpp.exporting.{FORMATS[format]}")
-
-
-def tolerance_of(path: str | os.PathLike[str], format: str) -> float:
-    """The largest difference of probabilities that is allowed unless told otherwise, by the file's own mode.
-
-    A mode of 8 bits has none, which is `math.inf`: its masks are compared instead.
-    """
-    module = module_of(format)
-    own = module.TOLERANCE
-    return float(own.get(module.mode(path), math.inf) if isinstance(own, Mapping) else own)
-
-
 def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signature: Signature,
            images: Iterable[Any] | None = None, tolerance: float | None = None,
            min_agreement: float | None = None) -> Report:  # fmt: skip
@@ -126,12 +107,12 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
 
     Args:
         path: the file or folder.
-        format: "saved_model", "tflite" or "onnx".
+        format: a name of `FORMATS`: "saved_model", "tflite", "onnx".
         model: what the file was made from.
         signature: what it was made for.
         images: more images, (height, width, channels) or paths, as `segment` takes them; where the sides of the file
             are fixed, they are cropped around the centre or padded by reflection.
-        tolerance: largest difference of probabilities allowed, `math.inf` for any. Default: see `tolerance_of`.
+        tolerance: largest difference of probabilities allowed, `math.inf` for any. Default: that of the file's mode.
         min_agreement: mean IoU, 0..1, that the masks must have with the model's on the given images; 0: any. Default:
             `MIN_AGREEMENT` where any difference is allowed, else 0.
 
@@ -140,7 +121,7 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
             or its masks are not the model's.
     """
     if tolerance is None:
-        tolerance = tolerance_of(path, format)
+        tolerance = named(format).tolerance_of(path)
     if min_agreement is None:
         min_agreement = MIN_AGREEMENT if math.isinf(tolerance) else 0.0
     base = float32(model)

@@ -2,7 +2,8 @@
 
 Importing a package inside another sets an attribute there. For the two that had the name of a function that would hide
 the function, `keras_unetpp.export`, so those are modules of their own that stand in `sys.modules` beforehand, and what
-is asked of them comes from where it is now. All others are the very modules that are there now.
+is asked of them comes from where it is now; so does what is asked of a package whose own names are in a module now. All
+others are the very modules that are there now.
 """
 
 import importlib
@@ -15,6 +16,9 @@ from typing import Any
 PACKAGE = "keras_unetpp"
 FUNCTIONS = ("export", "search")
 """Former names that are functions now."""
+
+PACKAGES = ("artefacts",)
+"""Former packages whose own names are in a module now, where no other can be."""
 
 _DATA = ("advice", "augment", "coco", "contents", "convert", "drawing", "folders", "index", "labelme", "pairs",
          "shapes", "sharing", "splits", "summary", "survey")  # fmt: skip
@@ -38,6 +42,19 @@ NOW = {
     "graph.encoder_weights": "graph.encoders.pretrained",
     "graph.measure": "graph.encoders.measure",
     "graph.order": "graph.walk",
+    "artefacts": "formats.artefact",
+    **{f"artefacts.{name}": f"formats.{name}" for name in ("process", "runtime", "signature", "worker")},
+    **{f"artefacts.{name}": f"formats.{name}.run" for name in ("onnx", "saved_model", "tflite")},
+    "artefacts.operations": "formats.saved_model.operations",
+    "saved_models": "formats.keras_file",
+    "exporting.signature": "formats.functions",
+    **{f"exporting.{name}": f"formats.{name}" for name in ("parts", "rebuild", "sensitive", "unsupported")},
+    **{f"exporting.{name}": f"formats.{name}.write" for name in ("onnx", "saved_model", "tflite")},
+    **{f"exporting.{name}": f"formats.saved_model.{name}" for name in ("decoding", "encoded", "serving")},
+    "exporting.flatbuffer": "formats.tflite.flatbuffer",
+    "exporting.onnx_quantize": "formats.onnx.quantize",
+    "exporting.tflite_convert": "formats.tflite.convert",
+    "exporting.tflite_metadata": "formats.tflite.metadata",
 }
 """Former name -> name now, both within the package."""
 
@@ -84,6 +101,10 @@ class _Finder:
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
+        if spec.name in {f"{PACKAGE}.{name}" for name in PACKAGES}:
+            former = _Former(spec.name, spec.loader_state)
+            spec.loader_state = spec
+            return former
         module = importlib.import_module(spec.loader_state)
         spec.loader_state = module.__spec__
         return module

@@ -11,12 +11,12 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from keras_unetpp.artefacts import Artefact
 from keras_unetpp.data.pixels import Intake
+from keras_unetpp.formats.artefact import Artefact
+from keras_unetpp.formats.keras_file import is_saved_model, load_model
 from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.graph.settings import Settings
-from keras_unetpp.saved_models import is_saved_model, load_model
 from keras_unetpp.spec.level import Level
 
 Segmenter: TypeAlias = keras.Model | Artefact | str | os.PathLike[str]

@@ -20,11 +20,11 @@ from typing import Any
 import keras
 
 from keras_unetpp.files import adopt, check_free, discard, is_placed, knows, make_ready, replacing, write_text
+from keras_unetpp.formats.keras_file import load_model
 from keras_unetpp.graph.describe import describe
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.kit.json_files import about, anything, fields, mapping, maybe, read_json, text
-from keras_unetpp.saved_models import load_model
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.records import resumed
 from keras_unetpp.training.log import Row, as_csv, read_log, rows_of

@@ -21,11 +21,11 @@ import keras
 
 from keras_unetpp import weights
 from keras_unetpp.files import adopt, discard, replacing, write_text
+from keras_unetpp.formats.keras_file import load_model
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.json_files import fields, read_json, whole
 from keras_unetpp.pruning import levels
-from keras_unetpp.saved_models import load_model
 from keras_unetpp.training.fit import fit
 from keras_unetpp.training.run import NAMES, Row, quality
 from keras_unetpp.tuning.outcome import OUTCOME, WEIGHTS, Outcome, Scored

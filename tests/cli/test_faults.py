@@ -10,8 +10,8 @@ import pytest
 from leftovers import temporary
 
 from keras_unetpp.cli import main
+from keras_unetpp.formats.keras_file import load_model
 from keras_unetpp.graph.build import build
-from keras_unetpp.saved_models import load_model
 from keras_unetpp.training.fit import fit
 from keras_unetpp.training.log import read_log
 from keras_unetpp.training.recipe import Recipe

@@ -5,10 +5,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.exporting import export
 from keras_unetpp.exporting.accuracy import agreement, disagreement, masks_of
 from keras_unetpp.exporting.samples import labelled_folder
+from keras_unetpp.formats.signature import Signature
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError, InputWarning
 

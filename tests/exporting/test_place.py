@@ -6,8 +6,8 @@ import keras
 import pytest
 
 from keras_unetpp.exporting import export
-from keras_unetpp.exporting.serving import write_config
 from keras_unetpp.files import RECORD
+from keras_unetpp.formats.saved_model.serving import write_config
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError
 
@@ -59,7 +59,7 @@ def test_a_file_or_report_of_others_is_told_before_the_work(model, tmp_path, mon
     pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: pip install 'keras-unetpp[onnx]'")
     (tmp_path / name).write_text("mine")
     with monkeypatch.context() as patch:
-        patch.setattr("keras_unetpp.exporting.onnx.write", lambda *_, **__: pytest.fail("work was done"))
+        patch.setattr("keras_unetpp.formats.onnx.write.write", lambda *_, **__: pytest.fail("work was done"))
         with pytest.raises(InputError, match=rf"{name.replace('.', chr(92) + '.')} {NOT_OURS}"):
             export(model, tmp_path / "m.onnx", verify=False)
     assert (tmp_path / name).read_text() == "mine"

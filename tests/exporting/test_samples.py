@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_unetpp.artefacts.signature import Signature
 from keras_unetpp.exporting.samples import batches, fitted, labelled_folder, pairs
+from keras_unetpp.formats.signature import Signature
 from keras_unetpp.kit.errors import InputError
 
 

@@ -6,13 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unetpp.artefacts import saved_model as runtime
-from keras_unetpp.artefacts.runtime import Opened
-from keras_unetpp.exporting import export, saved_model
+from keras_unetpp.exporting import export
 from keras_unetpp.exporting.accuracy import Accuracy
 from keras_unetpp.exporting.place import replacing_folder
-from keras_unetpp.exporting.signature import functions, signature
 from keras_unetpp.exporting.verify import Report, Row, verify
+from keras_unetpp.formats.functions import functions, signature
+from keras_unetpp.formats.runtime import Opened
+from keras_unetpp.formats.saved_model import run as runtime
+from keras_unetpp.formats.saved_model import write as saved_model
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from counting import built, counted, counted_parts, farthest
 
-from keras_unetpp.artefacts import Artefact
 from keras_unetpp.cli import main
 from keras_unetpp.exporting import export
+from keras_unetpp.formats.artefact import Artefact
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.graph.layers import MAKERS

@@ -17,8 +17,23 @@ USES = {
         "from keras_unetpp.exporting import serving; import importlib\n"
         "assert write_config is serving.write_config and Budget is kup.Budget\n"
         "assert importlib.import_module('keras_unetpp.export.serving') is serving\n"
-        "assert serving.__spec__.name == serving.__name__ == 'keras_unetpp.exporting.serving'\n"
+        "assert serving.__spec__.name == serving.__name__ == 'keras_unetpp.formats.saved_model.serving'\n"
         "assert importlib.reload(serving) is serving"
+    ),
+    "what ran exported files": (
+        "from keras_unetpp.artefacts import Artefact, onnx, operations, worker; import keras_unetpp.artefacts.tflite\n"
+        "from keras_unetpp.artefacts.runtime import Opened; import keras_unetpp.saved_models as models\n"
+        "from keras_unetpp.formats import keras_file, process, runtime, saved_model\n"
+        "from keras_unetpp.formats.onnx import run\n"
+        "assert Artefact is keras_unetpp.artefacts.Artefact is kup.Artefact and Opened is runtime.Opened\n"
+        "assert onnx is run and operations is saved_model.operations and worker is process.worker\n"
+        "assert keras_unetpp.artefacts.tflite.__name__ == 'keras_unetpp.formats.tflite.run' and models is keras_file"
+    ),
+    "what wrote exported files": (
+        "from keras_unetpp.export import onnx_quantize, signature, tflite\n"
+        "from keras_unetpp.exporting.onnx import write\n"
+        "from keras_unetpp.formats import functions; import keras_unetpp.formats.tflite as folder\n"
+        "assert tflite is folder.write and signature is functions and write.__module__.endswith('formats.onnx.write')"
     ),
     "the package's former name": "import keras_unetpp.export, keras_unetpp.search",
     "all names": "from keras_unetpp import *; assert export is kup.export",

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_unetpp.artefacts import Artefact
 from keras_unetpp.exporting import export
+from keras_unetpp.formats.artefact import Artefact
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.prediction import networks

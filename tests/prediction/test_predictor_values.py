@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import keras_unetpp as kup
-from keras_unetpp.artefacts import Artefact
 from keras_unetpp.data.images import write_png
 from keras_unetpp.exporting import export
+from keras_unetpp.formats.artefact import Artefact
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.prediction.folder import predict_folder

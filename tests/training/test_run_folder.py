@@ -10,9 +10,9 @@ import pytest
 from pictures import disks
 
 from keras_unetpp.files import RECORD
+from keras_unetpp.formats.keras_file import load_model
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError, InputWarning
-from keras_unetpp.saved_models import load_model
 from keras_unetpp.training import run as runs
 from keras_unetpp.training.fit import fit, prepare
 from keras_unetpp.training.recipe import Recipe

@@ -145,7 +145,7 @@ def _finite(arrays: Any) -> None:
 
 
 def _model(path: Path) -> None:
-    from keras_unetpp.saved_models import load_model
+    from keras_unetpp.formats.keras_file import load_model
 
     _finite({weight.path: weight.numpy() for weight in load_model(path).weights})
 

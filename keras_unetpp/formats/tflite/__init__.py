@@ -1,0 +1,1 @@
+"""TFLite files for mobile apps: written by TensorFlow's converter, run by LiteRT."""
