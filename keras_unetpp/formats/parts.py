@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_unetpp.graph.walk import after, inputs
 from keras_unetpp.spec.names import part_of
 
 
@@ -55,21 +56,10 @@ def parts(model: keras.Model, start: Any) -> dict[str, Callable[[Any], Any]]:
 def _parts(model: keras.Model, start: Any) -> list[_Part]:
     """The parts in an order in which they can run; where names tell parts that read each other, all is one part."""
     grouped: dict[str, _Part] = {}
-    for operation in _after(model, id(start)):
+    for operation in after(model, start):
         grouped.setdefault(part_of(operation.name) or operation.name, _Part()).operations.append(operation)
     ordered = _ordered(list(grouped.values()), model, id(start))
-    return ordered or _ordered([_Part(_after(model, id(start)))], model, id(start))
-
-
-def _after(model: keras.Model, start: int) -> list[Any]:
-    """The operations that read, directly or not, the tensor with the id `start`, each after those that it reads."""
-    known, found = {start}, []
-    for operation in model.operations:
-        reads = [] if isinstance(operation, keras.layers.InputLayer) else keras.tree.flatten(operation.input)
-        if any(id(tensor) in known for tensor in reads):
-            known.update(id(tensor) for tensor in keras.tree.flatten(operation.output))
-            found.append(operation)
-    return found
+    return ordered or _ordered([_Part(after(model, start))], model, id(start))
 
 
 def _ordered(found: list[_Part], model: keras.Model, start: int) -> list[_Part]:
@@ -77,7 +67,7 @@ def _ordered(found: list[_Part], model: keras.Model, start: int) -> list[_Part]:
     outputs = {id(tensor) for tensor in keras.tree.flatten(model.output)}
     for part in found:
         made = {id(tensor): tensor for one in part.operations for tensor in keras.tree.flatten(one.output)}
-        read = {id(tensor): tensor for one in part.operations for tensor in keras.tree.flatten(one.input)}
+        read = {id(tensor): tensor for one in part.operations for tensor in inputs(one)}
         part.reads = {key: tensor for key, tensor in read.items() if key not in made}
         part.writes = made
     needed = outputs.union(*(part.reads for part in found))

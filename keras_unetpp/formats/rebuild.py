@@ -8,6 +8,7 @@ import numpy as np
 from keras.layers import Layer
 
 from keras_unetpp.graph.describe import describe
+from keras_unetpp.graph.walk import inputs
 
 
 def float32(model: keras.Model) -> keras.Model:
@@ -100,7 +101,7 @@ def _foldable(model: keras.Model) -> dict[str, Layer]:
     """Batch normalisations of the channels that alone read a linear convolution, by the names of both layers."""
     readers: dict[int, list[Layer | None]] = {id(tensor): [None] for tensor in keras.tree.flatten(model.output)}
     for layer in model.operations:
-        for tensor in [] if isinstance(layer, keras.layers.InputLayer) else keras.tree.flatten(layer.input):
+        for tensor in inputs(layer):
             readers.setdefault(id(tensor), []).append(layer)
     # Weights that several calls share cannot take in what follows one of them. A layer's own list of calls is of no
     # use: it holds those of other models too.

@@ -11,9 +11,19 @@ from keras_unetpp.spec.alive import alive
 Shape = tuple[int, ...]
 
 
-def inputs(layer: keras.layers.Layer) -> list[Any]:
-    """The tensors that a layer reads; none for an input layer."""
+def inputs(layer: Any) -> list[Any]:
+    """The tensors that a layer or operation reads; none for an input layer."""
     return [] if isinstance(layer, keras.layers.InputLayer) else keras.tree.flatten(layer.input)
+
+
+def after(model: keras.Model, start: Any) -> list[Any]:
+    """The operations that read, directly or not, a tensor, each after those that it reads."""
+    known, found = {id(start)}, []
+    for operation in model.operations:
+        if any(id(tensor) in known for tensor in inputs(operation)):
+            known.update(id(tensor) for tensor in keras.tree.flatten(operation.output))
+            found.append(operation)
+    return found
 
 
 def running_order(model: keras.Model, outputs: Iterable[Any]) -> list[keras.layers.Layer]:

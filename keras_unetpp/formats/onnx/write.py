@@ -17,6 +17,7 @@ from keras_unetpp.formats.onnx.quantize import quantized
 from keras_unetpp.formats.runtime import as_dtype
 from keras_unetpp.formats.signature import Signature
 from keras_unetpp.formats.unsupported import unsupported
+from keras_unetpp.graph.describe import describe
 from keras_unetpp.kit.errors import InputError
 
 LAYOUTS = ("NHWC", "NCHW")
@@ -63,7 +64,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
     _check_operations(whole, [layer.name for layer in model.layers])
     about = {"output": signature.output, "layout": layout, "labels": "\n".join(names), "author": author,
              "licence": licence, "signature": signature.to_json()}  # fmt: skip
-    if (spec := getattr(model, "spec", None)) is not None:
+    if (spec := describe(model).spec) is not None:
         about["spec"] = spec.to_json()
 
     def attempt(spare_ends: bool) -> None:

@@ -13,7 +13,7 @@ from keras_unetpp.formats.functions import ENCODABLE, check_flag, check_labels, 
 from keras_unetpp.formats.saved_model import LABELS_FILE, SIGNATURE_FILE, SPEC_FILE, serving
 from keras_unetpp.formats.saved_model.encoded import of_encoded
 from keras_unetpp.formats.signature import Signature
-from keras_unetpp.spec.fields import Spec
+from keras_unetpp.graph.describe import describe
 
 BYTES = "image_bytes"
 DEFAULT = "serving_default"
@@ -95,7 +95,7 @@ def _assets(folder: Path, model: keras.Model, signature: Signature, labels: Sequ
     texts = {SIGNATURE_FILE: signature.to_json()}
     if labels:
         texts[LABELS_FILE] = "".join(f"{label}\n" for label in labels)
-    if isinstance(spec := getattr(model, "spec", None), Spec):
+    if (spec := describe(model).spec) is not None:
         texts[SPEC_FILE] = spec.to_json()
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

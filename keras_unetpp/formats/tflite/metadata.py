@@ -14,6 +14,7 @@ import keras
 from keras_unetpp.formats.signature import Signature
 from keras_unetpp.formats.tflite import flatbuffer
 from keras_unetpp.formats.tflite.run import FILES
+from keras_unetpp.graph.describe import describe
 
 METADATA = b"TFLITE_METADATA"
 SEGMENTER = "SEGMENTER_METADATA"
@@ -55,7 +56,7 @@ def describe(data: bytes, model: keras.Model, signature: Signature, *, labels: S
         licence: of the weights.
     """
     files = {LABELS: "\n".join(labels or default_labels(signature.classes)) + "\n", SIGNATURE: signature.to_json()}
-    if (spec := getattr(model, "spec", None)) is not None:
+    if (spec := describe(model).spec) is not None:
         files[SPEC] = spec.to_json() + "\n"
     tree = flatbuffer.read(data)
     names = {one.subgraphIndex: one.signatureKey.decode() for one in tree.signatureDefs}
