@@ -72,7 +72,7 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
     place.check_target(path, row.parts, overwrite, beside)
     with place.placing(path, row.parts, overwrite) as temporary:
         accuracy = attempts.written(row, model, temporary, wanted, options)
-        report = proof.describe(temporary, row.name, wanted)
+        report = proof.report(temporary, row.name, wanted)
         if verify:
             limit = row.tolerance_of(temporary) if tolerance is None else tolerance
             least = options.get("min_agreement") if math.isinf(limit) else 0.0

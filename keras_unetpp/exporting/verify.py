@@ -148,10 +148,10 @@ def verify(path: str | os.PathLike[str], format: str, model: keras.Model, signat
             raise InputError(f"{faults} {LET_PASS.capitalize()}.")
     sides = tuple(tuple(image.shape[:-1]) for image in samples)
     limit = None if math.isinf(tolerance) else tolerance
-    return describe(path, format, signature, images=sides, tolerance=limit, rows=tuple(rows))
+    return report(path, format, signature, images=sides, tolerance=limit, rows=tuple(rows))
 
 
-def describe(path: str | os.PathLike[str], format: str, signature: Signature, **results: Any) -> Report:
+def report(path: str | os.PathLike[str], format: str, signature: Signature, **results: Any) -> Report:
     """A report of what is at `path`; without results, one that says so."""
     return Report(os.fspath(path), format, size_of(path), signature.input, signature.output, signature.sides, **results)
 

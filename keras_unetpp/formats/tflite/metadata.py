@@ -39,8 +39,8 @@ _DESCRIPTION, _AXIS_LABELS = 1, 2
 _ACTIVATION = {"sigmoid": 1, "softmax": 2}
 
 
-def describe(data: bytes, model: keras.Model, signature: Signature, *, labels: Sequence[str] = (), author: str = "",
-             licence: str = "") -> bytes:  # fmt: skip
+def with_metadata(data: bytes, model: keras.Model, signature: Signature, *, labels: Sequence[str] = (),
+                  author: str = "", licence: str = "") -> bytes:  # fmt: skip
     """A TFLite file with metadata: name, author, licence, what goes in and comes out, labels and Spec.
 
     The network normalises by itself, so pixel values are asked for as they are. The metadata names the activation that

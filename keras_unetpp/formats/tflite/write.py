@@ -14,7 +14,7 @@ from keras_unetpp.formats.functions import check_labels, functions
 from keras_unetpp.formats.signature import Signature
 from keras_unetpp.formats.tflite import flatbuffer
 from keras_unetpp.formats.tflite.convert import convert
-from keras_unetpp.formats.tflite.metadata import describe
+from keras_unetpp.formats.tflite.metadata import with_metadata
 from keras_unetpp.kit.errors import InputError
 
 
@@ -56,7 +56,7 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
 
     def attempt(spare_ends: bool) -> None:
         data = convert(levels, signature, quantize, images, layers, spare_ends)
-        Path(path).write_bytes(describe(data, model, told, labels=names, author=author, licence=licence))
+        Path(path).write_bytes(with_metadata(data, model, told, labels=names, author=author, licence=licence))
 
     attempt(False)
     return partial(attempt, True) if images else None
