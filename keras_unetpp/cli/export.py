@@ -21,7 +21,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--format", help="tflite, onnx or saved_model, where PATH does not tell")
     value_option(parser, "levels", tuple[LEVEL, ...], '1..d and "mean", comma-separated (default: all)')
     text = "sides in pixels, for example 256,256 (TFLite needs them); none for any"
-    value_option(parser, "size", int | SIDES | None, text)
+    value_option(parser, "size", int | SIDES, text)
     add("--input", default="float32", help="float32, uint8, or image_bytes (SavedModel)")
     add("--output", default="probabilities", help="probabilities, mask, or logits")
     value_option(parser, "labels", tuple[str, ...], "names of the classes, comma-separated")
@@ -29,7 +29,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     value_option(parser, "tolerance", float, "largest difference of probabilities allowed (default: the format's)")
     add("--images", help="image or folder of images to compare on, besides random ones")
     group = parser.add_argument_group("8 bits")
-    group.add_argument("--quantize", help="TFLite: float16, dynamic, int8_float_io, int8; ONNX: int8")
+    value_option(group, "quantize", str, "TFLite: float16, dynamic, int8_float_io, int8; ONNX: int8")
     group.add_argument("--calibration", help="folder of ten to hundred images, for the int8 modes")
     group.add_argument("--labelled", metavar="DATA", help="folder of labelled images; its val images are scored")
     value_option(group, "max-drop", float, "IoU or Dice that a level may lose on them (default 0.01)")

@@ -36,8 +36,12 @@ def _choice(default: str | None, allowed: Collection[str | None], text: str) -> 
     return field(default=default, metadata={"allowed": allowed, "help": text})
 
 
-def _field(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _field(default: Any, text: str, **more: Any) -> Any:
+    return field(default=default, metadata={"help": text, **more})
+
+
+def _are_weights(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and (value in WEIGHT_NAMES or value.endswith(WEIGHT_FILES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,9 @@ class Spec:
     merge: str = _choice("concat", MERGES, "joins what comes from below with the skips")
     backbone: str | None = _field(None, "encoder in place of the own one, by its name in keras_unetpp.backbones()")
     encoder_weights: str | None = _field(
-        None, "what build() gives the backbone: imagenet; own, of a registered model; a .safetensors, .h5 or .pth file"
+        None,
+        "what build() gives the backbone: imagenet; own, of a registered model; a .safetensors, .h5 or .pth file",
+        fits=_are_weights,
     )
     stem: bool = _field(True, "own rows where a backbone has none, down from full resolution; false: heads up-sample")
     normalization: str = _choice(
@@ -281,8 +287,7 @@ def _check_backbone(spec: Spec) -> None:
             f"Backbone {spec.backbone!r} reaches down to reduction {taps[-1].reduction}, so Spec.depth must be at most"
             f" {deepest}{'' if spec.stem else ' with stem=False'}. Received: {spec.depth}."
         )
-    named = isinstance(weights, str) and (weights in WEIGHT_NAMES or weights.endswith(WEIGHT_FILES))
-    if weights is not None and not named:
+    if not _are_weights(weights):
         raise InputError(
             f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
             f" {', '.join(WEIGHT_FILES)}. Received: {brief(weights)}."
