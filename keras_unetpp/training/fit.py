@@ -28,7 +28,7 @@ from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
 from keras_unetpp.training.memory import check_memory as check_free
 from keras_unetpp.training.memory import with_crop
-from keras_unetpp.training.recipe import Recipe, check_names
+from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.training.record import record
 from keras_unetpp.training.run import Row, Run
 
@@ -77,7 +77,7 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
         InputError: data, settings or folder that cannot work, told before training starts; or a loss that became NaN.
     """
     data = data_folder(data, fields)
-    check_names(fields)
+    Recipe.check_names(fields)
     settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields}).for_classes(model.spec.classes)
     keras.utils.set_random_seed(settings.seed)
     losses.check_class_weights(settings.class_weights, model.spec.classes)
