@@ -3,11 +3,12 @@
 import itertools
 import json
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from keras_unetpp.kit.errors import InputError, brief, hint
+from keras_unetpp.kit.errors import InputError, InputWarning, brief, hint
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import LATENCY, Budget
@@ -233,9 +234,11 @@ def offers(space: Space, measure: Measure | None) -> dict[Point, dict[str, int]]
         raise InputError(f"The axes {', '.join(names)} have more than {MOST_POINTS:,} combinations. Give fewer values.")
     found: dict[Point, dict[str, int]] = {}
     refused: list[Narrowest] = []
-    invalid: InputError | None = None
+    invalid: dict[tuple[str, str], InputError] = {}
+    valid: set[tuple[str, str]] = set()
     for combination in itertools.product(*(space.axes[name] for name in names)):
         values = dict(zip(names, combination, strict=True))
+        chosen = list(zip(names, map(word, combination), strict=True))
 
         def make(width: int, values: dict[str, Any] = values) -> Spec:
             return _proposal(space, values, width).spec
@@ -246,13 +249,17 @@ def offers(space: Space, measure: Measure | None) -> dict[Point, dict[str, int]]
                 found[tuple(map(word, combination))] = widths
             else:
                 refused.append(narrowest(make, space.budget, space.axes.get(WIDTH), measure))
+            valid.update(chosen)
         except InputError as error:
-            invalid = invalid or error
+            invalid = {**dict.fromkeys(chosen, error), **invalid}
     if found:
+        for (name, value), reason in invalid.items():
+            if (name, value) not in valid and (name != "depth" or space.axes[name] != DEPTHS):
+                warnings.warn(f"The search leaves out {name}={value}: {reason}", InputWarning, stacklevel=3)
         return found
     if refused:
         raise InputError(_too_small(space.budget, min(refused, key=lambda one: one.excess)))
-    raise invalid or InputError("The space is empty: no combination of the values is a valid Spec.")
+    raise next(iter(invalid.values()), InputError("The space is empty: no combination of the values is a valid Spec."))
 
 
 def _proposal(space: Space, values: Mapping[str, Any], width: int) -> Proposal:
