@@ -234,11 +234,10 @@ def offers(space: Space, measure: Measure | None) -> dict[Point, dict[str, int]]
         raise InputError(f"The axes {', '.join(names)} have more than {MOST_POINTS:,} combinations. Give fewer values.")
     found: dict[Point, dict[str, int]] = {}
     refused: list[Narrowest] = []
-    invalid: dict[tuple[str, str], InputError] = {}
-    valid: set[tuple[str, str]] = set()
+    invalid: dict[Point, InputError] = {}
     for combination in itertools.product(*(space.axes[name] for name in names)):
         values = dict(zip(names, combination, strict=True))
-        chosen = list(zip(names, map(word, combination), strict=True))
+        point = tuple(map(word, combination))
 
         def make(width: int, values: dict[str, Any] = values) -> Spec:
             return _proposal(space, values, width).spec
@@ -246,20 +245,26 @@ def offers(space: Space, measure: Measure | None) -> dict[Point, dict[str, int]]
         try:
             widths = fitting(make, space.budget, space.axes.get(WIDTH), space.shares, measure)
             if widths:
-                found[tuple(map(word, combination))] = widths
+                found[point] = widths
             else:
                 refused.append(narrowest(make, space.budget, space.axes.get(WIDTH), measure))
-            valid.update(chosen)
         except InputError as error:
-            invalid = {**dict.fromkeys(chosen, error), **invalid}
+            invalid[point] = error.with_traceback(None)  # there may be many, and each would hold its frames
     if found:
-        for (name, value), reason in invalid.items():
-            if (name, value) not in valid and (name != "depth" or space.axes[name] != DEPTHS):
-                warnings.warn(f"The search leaves out {name}={value}: {reason}", InputWarning, stacklevel=3)
+        _tell_left_out(space, invalid)
         return found
     if refused:
         raise InputError(_too_small(space.budget, min(refused, key=lambda one: one.excess)))
     raise next(iter(invalid.values()), InputError("The space is empty: no combination of the values is a valid Spec."))
+
+
+def _tell_left_out(space: Space, invalid: Mapping[Point, InputError]) -> None:
+    """Warn of each value that is invalid in every combination, but for depths that nobody asked for."""
+    for axis, name in enumerate(space.network_axes):
+        for value in map(word, space.axes[name]) if (name, space.axes[name]) != ("depth", DEPTHS) else ():
+            reasons = [error for point, error in invalid.items() if point[axis] == value]
+            if len(reasons) * len(space.axes[name]) == math.prod(len(space.axes[one]) for one in space.network_axes):
+                warnings.warn(f"The search leaves out {name}={value}: {reasons[0]}", InputWarning, stacklevel=4)
 
 
 def _proposal(space: Space, values: Mapping[str, Any], width: int) -> Proposal:
