@@ -130,6 +130,20 @@ def test_light_imports(module):
     assert result.stdout == "[]\n"
 
 
+def test_what_is_public_is_listed_once_and_shipped():
+    listed = imports(tree_of(ROOT / PACKAGE / "__init__.pyi"))
+    package = importlib.import_module(PACKAGE)
+    assert package.__all__ == [name.rpartition(".")[2] for name in listed]
+    assert {"InputError", "InputWarning", "losses", "zoo"} <= {*package.__all__} <= {*dir(package)}
+    for home, _, name in (full.rpartition(".") for full in listed):
+        assert getattr(package, name) is getattr(importlib.import_module(home), name)
+    with pytest.raises(AttributeError, match="module 'keras_unetpp' has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
+    options = configparser.ConfigParser()
+    options.read(ROOT / "setup.cfg")
+    assert "__init__.pyi" in options["options.package_data"][PACKAGE].split(", ")
+
+
 def public(tree):
     return [
         node

@@ -6,6 +6,8 @@ code. Nothing heavy is imported before a command runs.
 
 import argparse
 import importlib
+import re
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -15,6 +17,8 @@ from keras_unetpp.cli.say import tell
 from keras_unetpp.kit.errors import InputError, InputWarning
 
 COMMANDS = ("data", "train", "search", "predict", "levels", "prune", "export", "backbones", "designs", "zoo")
+
+_NEGATIVE = re.compile(r"-\.?\d[\d._e+-]*([,x](none|[\d._e+-]+))*", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     hush()
     try:
-        options = vars(_parser().parse_args(arguments))
+        options = vars(_parser().parse_args(_numbers_joined(sys.argv[1:] if arguments is None else arguments)))
         command: Callable[..., int | None] = options.pop("run")
         with warnings.catch_warnings():
             warnings.showwarning = _note
@@ -43,6 +47,17 @@ def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -
     """One line for a warning about input; those of other packages say nothing that helps here."""
     if issubclass(category, InputWarning):
         tell(f"note: {message}")
+
+
+def _numbers_joined(words: Sequence[str]) -> list[str]:
+    """Words, with negative numbers joined to the option before: `argparse` would take -1e-3 or -1,2 for options."""
+    joined: list[str] = []
+    for word in words:
+        if _NEGATIVE.fullmatch(word) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 class _Parser(argparse.ArgumentParser):

@@ -23,7 +23,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--format", help=f"{', '.join(names)} or {last}, where PATH does not tell")
     value_option(parser, "levels", tuple[LEVEL, ...], '1..d and "mean", comma-separated (default: all)')
     text = "sides in pixels, for example 256,256 (TFLite needs them); none for any"
-    value_option(parser, "size", int | SIDES | None, text)
+    value_option(parser, "size", int | SIDES, text)
     add("--input", default="float32", help="float32, uint8, or image_bytes (SavedModel)")
     add("--output", default="probabilities", help="probabilities, mask, or logits")
     value_option(parser, "labels", tuple[str, ...], "names of the classes, comma-separated")
@@ -32,9 +32,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--images", help="image or folder of images to compare on, besides random ones")
     group = parser.add_argument_group("8 bits")
     modes = {row.title: [mode.name for mode in row.modes if mode.name] for row in FORMATS.values()}
-    group.add_argument(
-        "--quantize", help="; ".join(f"{title}: {', '.join(own)}" for title, own in modes.items() if own)
-    )
+    text = "; ".join(f"{title}: {', '.join(own)}" for title, own in modes.items() if own)
+    value_option(group, "quantize", str, text)
     group.add_argument("--calibration", help="folder of ten to hundred images, for the int8 modes")
     group.add_argument("--labelled", metavar="DATA", help="folder of labelled images; its val images are scored")
     value_option(group, "max-drop", float, "IoU or Dice that a level may lose on them (default 0.01)")

@@ -6,7 +6,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from keras_unetpp.cli.words import LEVEL, converter, is_list, several
+from keras_unetpp.cli.words import LEVEL, converter, is_list, is_one, several
 
 MODELS = "zoo name, .keras or .h5 file, folder of a run, or exported file (.tflite, .onnx, folder of a SavedModel)"
 KERAS_MODELS = "zoo name, .keras or .h5 file, or folder of a run"
@@ -31,8 +31,9 @@ def level_option(parser: argparse.ArgumentParser) -> None:
 
 
 def value_option(group: Any, name: str, wanted: Any, text: str, **more: Any) -> None:
-    """An option whose words are read as a type."""
-    group.add_argument(f"--{name}", type=converter(wanted), metavar="X", help=text, **more)
+    """An option whose words are read as a type; if it has no default, `none` leaves it open."""
+    convert = converter(wanted if more.get("default") is not None else wanted | None)
+    group.add_argument(f"--{name}", type=convert, metavar="X", help=text, **more)
 
 
 def network_options(parser: argparse.ArgumentParser, lists: bool = False) -> None:
@@ -90,7 +91,8 @@ def _field(group: Any, name: str, wanted: Any, about: Mapping[str, Any], lists: 
     words = [str(word).lower() for word in allowed]
     text = about["help"] + (f": {', '.join(words)}" if words else "")
     convert = converter(wanted, allowed)
-    convert = several(convert) if lists and not is_list(wanted) else convert
+    if lists and not is_list(wanted):
+        convert = several(convert, about.get("fits") or (lambda value: is_one(value, wanted, allowed)))
     group.add_argument(f"--{name.replace('_', '-')}", type=convert, default=argparse.SUPPRESS, metavar="X", help=text)
 
 

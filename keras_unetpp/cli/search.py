@@ -38,7 +38,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--tuner", default="random", help="random, bayesian, hyperband or grid (default random)")
     value_option(group, "max-trials", int, "trials in all (default 20)", default=20)
-    value_option(group, "max-minutes", float | None, "no trial begins later than this")
+    value_option(group, "max-minutes", float, "no trial begins later than this")
     text = "seconds of silence before another worker takes a trial over (default 60)"
     value_option(group, "worker-timeout", float, text, default=60.0)
     value_option(group, "shares", int, "widths on offer for each structure (default 4)", default=4)

@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import InitVar
 from typing import Any
 
@@ -46,9 +46,30 @@ def converter(wanted: Any, allowed: Iterable[Any] = ()) -> Converter:
     return convert
 
 
-def several(one: Converter) -> Converter:
-    """A value, or a tuple of several where commas part them."""
-    return lambda text: tuple(one(part) for part in text.split(",")) if "," in text else one(text)
+def several(one: Converter, fits: Callable[[Any], bool] = lambda value: True) -> Converter:
+    """A value, or a tuple of several where commas part them.
+
+    Args:
+        one: reads one value.
+        fits: whether a value is one. A comma after what is none is a part of it, as in the name of a file; if the end
+            is none, so is the whole, which stays a word.
+    """
+
+    def convert(text: str) -> Any:
+        values, words = [], text.split(",")
+        start = 0
+        for end in range(1, len(words) + 1):
+            if fits(value := one(",".join(words[start:end]))):
+                values.append(value)
+                start = end
+        return tuple(values) if start == len(words) and len(values) > 1 else one(text)
+
+    return convert
+
+
+def is_one(value: Any, wanted: Any, allowed: Collection[Any]) -> bool:
+    """Whether a value, as `converter` made it of a word, fits a type and the words that are allowed, if any are."""
+    return value in allowed if allowed else not isinstance(value, str) or str in _kinds(wanted)
 
 
 def is_list(wanted: Any) -> bool:

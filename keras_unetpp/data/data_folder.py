@@ -1,15 +1,12 @@
 """`DataFolder`: where images and masks are in a folder, and how they are split. Standard library only."""
 
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.validated import described
 from keras_unetpp.spec.limits import MOST_PIXELS
-
-
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
@@ -33,12 +30,12 @@ class DataFolder:
     """
 
     root: str | os.PathLike[str]
-    images: str = _option("images", "name of the folder of images within DIR")
-    masks: str = _option("masks", "name of the folder of masks within DIR")
-    mask_suffix: str = _option("", "what the names of masks have after those of images, for example _mask")
-    val_fraction: float = _option(0.2, "share of images to validate on where no index.csv or sub-folder says which")
-    split_seed: int = _option(0, "changes which images that share is")
-    max_pixels: int = _option(MOST_PIXELS, "pixels that an image may have (default 2^29)")
+    images: str = described("images", "name of the folder of images within DIR")
+    masks: str = described("masks", "name of the folder of masks within DIR")
+    mask_suffix: str = described("", "what the names of masks have after those of images, for example _mask")
+    val_fraction: float = described(0.2, "share of images to validate on where no index.csv or sub-folder says which")
+    split_seed: int = described(0, "changes which images that share is")
+    max_pixels: int = described(MOST_PIXELS, "pixels that an image may have (default 2^29)")
 
 
 OPTIONS = {item.name: item for item in fields(DataFolder) if item.name != "root"}

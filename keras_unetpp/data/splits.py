@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
+from numbers import Integral, Real
 from pathlib import Path
 
-from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.errors import InputError, brief
 
 Unit = tuple[bool, str]
 """What goes to one split as a whole: (True, group), or (False, name) of an image without a group."""
@@ -19,8 +20,10 @@ def by_share(groups: Mapping[str, str], fraction: float, seed: int, root: Path, 
     Raises:
         InputError: no proper share, or less than two units.
     """
-    if not 0 < fraction < 1:
-        raise InputError(f"val_fraction must lie between 0 and 1 (exclusive), got {fraction}")
+    if not isinstance(fraction, Real) or not 0 < fraction < 1:
+        raise InputError(f"val_fraction must lie between 0 and 1 (exclusive), got {brief(fraction)}")
+    if not isinstance(seed, Integral):
+        raise InputError(f"the seed of a split must be a whole number. Received: {brief(seed)}.")
     units: dict[Unit, list[str]] = {}
     for name, group in groups.items():
         units.setdefault((bool(group), group or name), []).append(name)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from keras_unetpp.data.advice import Seen, advice
@@ -16,7 +17,7 @@ from keras_unetpp.data.images import image_size
 from keras_unetpp.data.index import SPLITS
 from keras_unetpp.data.pixels import Ranges
 from keras_unetpp.data.survey import FEW, Ids, Look, Survey
-from keras_unetpp.kit.errors import InputWarning
+from keras_unetpp.kit.errors import InputError, InputWarning, brief
 from keras_unetpp.kit.progress import track
 from keras_unetpp.kit.tables import table
 
@@ -153,6 +154,10 @@ def describe_data(data: Any, *, labels: str | None = None, classes: int | None =
     data = data_folder(data, options)
     if options:
         raise TypeError(f"describe_data() got an unexpected keyword argument {next(iter(options))!r}")
+    if ndim not in (2, 3):
+        raise InputError(f"ndim must be 2, or 3 for volumes. Received: {brief(ndim)}.")
+    if classes is not None and (not isinstance(classes, Integral) or classes < 1):
+        raise InputError(f"classes must be a whole number of at least 1, or None. Received: {brief(classes)}.")
     samples, left_out, source = contents(data, ndim)
     survey = Survey(ignore_index)
     chosen = _bounded(samples, ndim)

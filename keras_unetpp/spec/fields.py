@@ -1,12 +1,11 @@
 """`Spec`: one frozen, validated description of a network, from which everything else is derived."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import InitVar, asdict, dataclass, field, fields, replace
+from dataclasses import InitVar, dataclass, fields, replace
 from typing import Any
 
 from keras_unetpp.kit.errors import InputError, brief, hint
-from keras_unetpp.kit.json_files import anything, mapping, parse_json
+from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
@@ -28,20 +27,18 @@ from keras_unetpp.spec.records import completed
 
 WEIGHT_NAMES = ("imagenet", "own")
 WEIGHT_FILES = (".safetensors", ".h5", ".pth")
-MOST_TEXT = 2**20
-"""Characters of a Spec as text."""
 
 
 def _choice(default: str | None, allowed: Collection[str | None], text: str) -> Any:
-    return field(default=default, metadata={"allowed": allowed, "help": text})
+    return described(default, text, allowed=allowed)
 
 
-def _field(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _are_weights(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and (value in WEIGHT_NAMES or value.endswith(WEIGHT_FILES)))
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Validated):
     """What a network is. Immutable, hashable, equal by value, JSON both ways; invalid values raise `InputError`.
 
     Args:
@@ -52,40 +49,44 @@ class Spec:
     (16, 32, 64)
     """
 
-    input_shape: tuple[int | None, ...] = _field(
+    input_shape: tuple[int | None, ...] = described(
         (None, None, 3), "height,width,channels or depth,height,width,channels; a side is none or a multiple of 2^depth"
     )
-    classes: int = _field(1, "channels of each head: 1 for foreground, else one per class, background included")
+    classes: int = described(1, "channels of each head: 1 for foreground, else one per class, background included")
     topology: str = _choice("unet++", topologies.SKIPS, "which skips a node reads")
-    depth: int = _field(4, f"rows below the first, and levels: 1..{MAX_DEPTH}")
-    filters: tuple[int, ...] = _field((), "widths of rows 0..depth, top first; with a backbone, of rows 0..depth-1")
+    depth: int = described(4, f"rows below the first, and levels: 1..{MAX_DEPTH}")
+    filters: tuple[int, ...] = described((), "widths of rows 0..depth, top first; with a backbone, of rows 0..depth-1")
     width: InitVar[int | None] = None
     block: str = _choice("conv", BLOCKS, "layers of a node")
     decoder_block: str | None = _choice(None, OrNone(BLOCKS), "block of the columns j >= 1; none: as `block`")
     norm: str = _choice("batch", NORMS, "normalisation inside a node")
-    norm_groups: int = _field(8, "groups of group normalisation; must divide every width")
-    norm_epsilon: float = _field(1e-5, "added to the variance")
-    norm_momentum: float = _field(0.9, "of the moving averages of batch normalisation (Keras' sense)")
+    norm_groups: int = described(8, "groups of group normalisation; must divide every width")
+    norm_epsilon: float = described(1e-5, "added to the variance")
+    norm_momentum: float = described(0.9, "of the moving averages of batch normalisation (Keras' sense)")
     activation: str = _choice("relu", ACTIVATIONS, "activation inside a node")
-    dropout: float = _field(0.0, "rate between the two convolutions of a node")
+    dropout: float = described(0.0, "rate between the two convolutions of a node")
     down: str = _choice("max", DOWNS, "down-sampling by 2")
     up: str = _choice("transpose", UPS, "up-sampling by 2")
-    up_kernel: int = _field(2, "kernel side of the transposed convolution, at least 2")
+    up_kernel: int = described(2, "kernel side of the transposed convolution, at least 2")
     merge: str = _choice("concat", MERGES, "joins what comes from below with the skips")
-    backbone: str | None = _field(None, "encoder in place of the own one, by its name in keras_unetpp.backbones()")
-    encoder_weights: str | None = _field(
-        None, "what build() gives the backbone: imagenet; own, of a registered model; a .safetensors, .h5 or .pth file"
+    backbone: str | None = described(None, "encoder in place of the own one, by its name in keras_unetpp.backbones()")
+    encoder_weights: str | None = described(
+        None,
+        "what build() gives the backbone: imagenet; own, of a registered model; a .safetensors, .h5 or .pth file",
+        fits=_are_weights,
     )
-    stem: bool = _field(True, "own rows where a backbone has none, down from full resolution; false: heads up-sample")
+    stem: bool = described(
+        True, "own rows where a backbone has none, down from full resolution; false: heads up-sample"
+    )
     normalization: str = _choice(
         "auto",
         PIXELS,
         "of the pixels, in the graph: as the backbone needs it, else / 255; as is; / 255; per image",
     )
-    standardize_epsilon: float = _field(1e-5, "added to the variance of an image that is normalised by its own")
-    deep_supervision: bool = _field(True, "a head for every level, or one head on the last")
+    standardize_epsilon: float = described(1e-5, "added to the variance of an image that is normalised by its own")
+    deep_supervision: bool = described(True, "a head for every level, or one head on the last")
     head: str = _choice("conv", HEADS, "layers of a head")
-    head_kernel: int = _field(1, "kernel side of the head's convolution, odd")
+    head_kernel: int = described(1, "kernel side of the head's convolution, odd")
     head_activation: str = _choice(
         "auto", ("auto", "sigmoid", "softmax", "linear"), "auto: sigmoid for 1 class, else softmax; linear: logits"
     )
@@ -168,7 +169,7 @@ class Spec:
 
     def replace(self, **changes: Any) -> "Spec":
         """A copy with some fields changed. A new `depth` alone cuts `filters` off or goes on doubling them."""
-        check_fields(changes)
+        self.check_names(changes)
         depth = changes.get("depth", self.depth)
         if "filters" not in changes and type(depth) is int and 1 <= depth <= MAX_DEPTH:
             count = _count(depth, changes.get("backbone", self.backbone), changes.get("stem", self.stem))
@@ -185,39 +186,14 @@ class Spec:
         topology = topologies.SKIPS[self.topology].alone or self.topology
         return self.replace(topology=topology, depth=level, deep_supervision=False)
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Spec":
         """The inverse of `to_dict`; unknown names are errors, missing ones take their defaults.
 
         What a record of an earlier version lacks is as networks were then; see `spec.records`.
         """
-        check_fields(values)
+        cls.check_names(values)
         return cls(**completed(values, FIELDS))
-
-    def to_json(self) -> str:
-        """The Spec as indented JSON text."""
-        return json.dumps(self.to_dict(), indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Spec":
-        """The inverse of `to_json`."""
-        if len(text) > MOST_TEXT:
-            raise InputError(f"A Spec is a text of at most {MOST_TEXT:,} characters. Received: {len(text):,}.")
-        values = parse_json(text, "A Spec", mapping(anything), "Take one as to_json() wrote it.")
-        return cls.from_dict(values)
-
-
-def with_field_help(cls: type) -> None:
-    """Put the help text of each field of a dataclass, which the command line shows too, into its docstring."""
-    lines = []
-    for item in fields(cls):
-        allowed = ", ".join(str(value).lower() for value in item.metadata.get("allowed") or ())
-        lines.append(f"        {item.name}: {item.metadata['help']}{allowed and f': {allowed}'}.")
-    cls.__doc__ = (cls.__doc__ or "").replace("        FIELDS", "\n".join(lines))
 
 
 with_field_help(Spec)
@@ -234,14 +210,6 @@ _REAL = (
     *(("norm_epsilon", 0.0, 1.0), ("standardize_epsilon", 1e-8, 1e4), ("norm_momentum", 0.0, 1.0)),
     ("dropout", 0.0, 0.95),
 )
-
-
-def check_fields(names: Iterable[str]) -> None:
-    """Raise `InputError` for a name that is no field of `Spec`."""
-    known = (*FIELDS, "width")
-    for name in names:
-        if name not in known:
-            raise InputError(f"Spec has no field {brief(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
 
 
 def _count(depth: int, encoder: str | None, stem: bool) -> int:
@@ -281,8 +249,7 @@ def _check_backbone(spec: Spec) -> None:
             f"Backbone {spec.backbone!r} reaches down to reduction {taps[-1].reduction}, so Spec.depth must be at most"
             f" {deepest}{'' if spec.stem else ' with stem=False'}. Received: {spec.depth}."
         )
-    named = isinstance(weights, str) and (weights in WEIGHT_NAMES or weights.endswith(WEIGHT_FILES))
-    if weights is not None and not named:
+    if not _are_weights(weights):
         raise InputError(
             f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
             f" {', '.join(WEIGHT_FILES)}. Received: {brief(weights)}."

@@ -28,7 +28,7 @@ from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
 from keras_unetpp.training.memory import check_memory as check_free
 from keras_unetpp.training.memory import with_crop
-from keras_unetpp.training.recipe import Recipe, check_names
+from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.training.record import record
 from keras_unetpp.training.run import Row, Run
 
@@ -78,7 +78,7 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
     """
     spec = _spec(model)
     data = data_folder(data, fields)
-    check_names(fields)
+    Recipe.check_names(fields)
     settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields}).for_classes(spec.classes)
     keras.utils.set_random_seed(settings.seed)
     losses.check_class_weights(settings.class_weights, spec.classes)

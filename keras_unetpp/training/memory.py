@@ -3,7 +3,6 @@
 import statistics
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import keras
 
@@ -48,7 +47,7 @@ def with_crop(recipe: Recipe, spec: Spec, samples: Sequence[Sample]) -> Recipe:
         free = free_memory() or UNKNOWN
         fitting = largest_crop(spec, most, recipe.batch_size, round(SHARE * free))
         sides = fitting or (step,) * spec.rank
-    return replace(recipe, crop=sides[0] if len(set(sides)) == 1 else sides)
+    return recipe.replace(crop=sides[0] if len(set(sides)) == 1 else sides)
 
 
 def check_memory(spec: Spec, crop: Sequence[int], batch: int) -> None:

@@ -1,12 +1,11 @@
 """`Recipe`: how a network is trained, as one frozen, validated table of fields. Standard library only."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from keras_unetpp.data.labels import LABELS, resolved_labels
-from keras_unetpp.kit.errors import InputError, brief, hint
-from keras_unetpp.spec.fields import with_field_help
+from keras_unetpp.kit.errors import InputError, brief
+from keras_unetpp.kit.validated import Validated, described, with_field_help
 
 _MOST = 2**31 - 1
 """Of whole numbers that only count, and of mask values."""
@@ -20,12 +19,11 @@ DEFAULT_CROP = 192
 
 def _field(default: Any, text: str, low: float | None = None, high: float | None = None,
            allowed: tuple[str, ...] | None = None, numbers: bool = False) -> Any:  # fmt: skip
-    about = {"help": text, "low": low, "high": high, "allowed": allowed, "numbers": numbers}
-    return field(default=default, metadata=about)
+    return described(default, text, low=low, high=high, allowed=allowed, numbers=numbers)
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Validated):
     """Settings of a training run; invalid values raise `InputError`.
 
     Args:
@@ -94,28 +92,10 @@ class Recipe:
 
     def for_classes(self, classes: int) -> "Recipe":
         """This recipe with `labels` in the word that "auto" stands for, in a network of so many classes."""
-        return replace(self, labels=resolved_labels(self.labels, classes))
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON values."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
-        """The inverse of `to_dict`; unknown names are errors, missing ones take their defaults."""
-        check_names(values)
-        return cls(**values)
+        return self.replace(labels=resolved_labels(self.labels, classes))
 
 
 with_field_help(Recipe)
-
-
-def check_names(names: Iterable[str]) -> None:
-    """Raise `InputError` for a name that is no field of `Recipe`."""
-    known = [item.name for item in fields(Recipe)]
-    for name in names:
-        if name not in known:
-            raise InputError(f"Recipe has no field {brief(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...] | None:

@@ -13,7 +13,6 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,7 @@ class Run:
     def crop_of(self, recipe: Recipe) -> Recipe:
         """The recipe, with the crop of the run that goes on, if it leaves the crop open."""
         before = self.before() if recipe.crop is None else None
-        return recipe if before is None else replace(recipe, crop=Recipe.from_dict(before["recipe"]).crop)
+        return recipe if before is None else recipe.replace(crop=Recipe.from_dict(before["recipe"]).crop)
 
     def take_up(self, model: UNetPP, spec: Spec) -> Spec:
         """The model's Spec, after it was given what a run of an earlier version here did not say of its own."""

@@ -1,13 +1,12 @@
 """`Budget`: what a network may cost, decided by closed form before anything is built. Standard library only."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, fields
 
-from keras_unetpp.kit.errors import InputError, brief, hint
+from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.kit.json_files import LARGEST
+from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec.cost import cost
-from keras_unetpp.spec.fields import Spec, with_field_help
+from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.levels import default_size
 from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
@@ -18,12 +17,8 @@ LATENCY = "latency"
 """The one limit that has no closed form; see `keras_unetpp.tuning.latency`."""
 
 
-def _limit(text: str) -> Any:
-    return field(default=None, metadata={"help": text})
-
-
 @dataclass(frozen=True)
-class Budget:
+class Budget(Validated):
     """Upper limits of a whole network with all its heads, batch 1, float32; None sets none. Each level costs less.
 
     Args:
@@ -34,14 +29,14 @@ class Budget:
     {'params': 9041700}
     """
 
-    params: int | None = _limit("all weights, those that training leaves alone too")
-    macs: int | None = _limit("multiply-accumulates at the size")
-    weight_bytes: int | None = _limit("bytes of the weights")
-    tflite_bytes: int | None = _limit("bytes of the .tflite file with all levels, by an upper bound")
-    activation_bytes: int | None = _limit("largest sum of layer outputs alive at once, in bytes, at the size")
-    latency: float | None = _limit("milliseconds at the size, measured on this machine")
-    size: tuple[int, ...] | None = _limit(
-        "sides in pixels at which costs hold; default those of the Spec, else 256, of volumes 64"
+    params: int | None = described(None, "all weights, those that training leaves alone too")
+    macs: int | None = described(None, "multiply-accumulates at the size")
+    weight_bytes: int | None = described(None, "bytes of the weights")
+    tflite_bytes: int | None = described(None, "bytes of the .tflite file with all levels, by an upper bound")
+    activation_bytes: int | None = described(None, "largest sum of layer outputs alive at once, in bytes, at the size")
+    latency: float | None = described(None, "milliseconds at the size, measured on this machine")
+    size: tuple[int, ...] | None = described(
+        None, "sides in pixels at which costs hold; default those of the Spec, else 256, of volumes 64"
     )
 
     def __post_init__(self) -> None:
@@ -99,19 +94,6 @@ class Budget:
     def fits(self, spec: Spec) -> bool:
         """Whether a network keeps all limits that have a closed form."""
         return not self.over(spec)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON values."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Budget":
-        """The inverse of `to_dict`; unknown names are errors, missing ones set no limit."""
-        known = [item.name for item in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise InputError(f"Budget has no field {brief(name)}.{hint(name, known)} Fields: {', '.join(known)}.")
-        return cls(**values)
 
 
 with_field_help(Budget)

@@ -3,11 +3,12 @@
 import itertools
 import json
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from keras_unetpp.kit.errors import InputError, brief, hint
+from keras_unetpp.kit.errors import InputError, InputWarning, brief, hint
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import LATENCY, Budget
@@ -233,9 +234,10 @@ def offers(space: Space, measure: Measure | None) -> dict[Point, dict[str, int]]
         raise InputError(f"The axes {', '.join(names)} have more than {MOST_POINTS:,} combinations. Give fewer values.")
     found: dict[Point, dict[str, int]] = {}
     refused: list[Narrowest] = []
-    invalid: InputError | None = None
+    invalid: dict[Point, InputError] = {}
     for combination in itertools.product(*(space.axes[name] for name in names)):
         values = dict(zip(names, combination, strict=True))
+        point = tuple(map(word, combination))
 
         def make(width: int, values: dict[str, Any] = values) -> Spec:
             return _proposal(space, values, width).spec
@@ -243,16 +245,26 @@ def offers(space: Space, measure: Measure | None) -> dict[Point, dict[str, int]]
         try:
             widths = fitting(make, space.budget, space.axes.get(WIDTH), space.shares, measure)
             if widths:
-                found[tuple(map(word, combination))] = widths
+                found[point] = widths
             else:
                 refused.append(narrowest(make, space.budget, space.axes.get(WIDTH), measure))
         except InputError as error:
-            invalid = invalid or error
+            invalid[point] = error.with_traceback(None)  # there may be many, and each would hold its frames
     if found:
+        _tell_left_out(space, invalid)
         return found
     if refused:
         raise InputError(_too_small(space.budget, min(refused, key=lambda one: one.excess)))
-    raise invalid or InputError("The space is empty: no combination of the values is a valid Spec.")
+    raise next(iter(invalid.values()), InputError("The space is empty: no combination of the values is a valid Spec."))
+
+
+def _tell_left_out(space: Space, invalid: Mapping[Point, InputError]) -> None:
+    """Warn of each value that is invalid in every combination, but for depths that nobody asked for."""
+    for axis, name in enumerate(space.network_axes):
+        for value in map(word, space.axes[name]) if (name, space.axes[name]) != ("depth", DEPTHS) else ():
+            reasons = [error for point, error in invalid.items() if point[axis] == value]
+            if len(reasons) * len(space.axes[name]) == math.prod(len(space.axes[one]) for one in space.network_axes):
+                warnings.warn(f"The search leaves out {name}={value}: {reasons[0]}", InputWarning, stacklevel=4)
 
 
 def _proposal(space: Space, values: Mapping[str, Any], width: int) -> Proposal:

@@ -81,6 +81,13 @@ def test_levels_of_a_preset_shows_the_triangle_and_the_costs(capsys):
         (["levels", "--data", "somewhere"], "levels --data needs --model"),
         (["lvls"], "invalid choice: 'lvls'"),
         (["levels", "--wdth", "3"], "unrecognized arguments: --wdth 3"),
+        (
+            ["levels", "--norm-epsilon", "-1e-3"],
+            "Spec.norm_epsilon must be a number from 0.0 to 1.0. Received: -0.001.",
+        ),
+        (["levels", "--input-shape", "-8,none,3"], "Received: (-8, None, 3)."),
+        (["search", "--data", "a", "--out", "b", "--max-params", "-1e5"], "Budget.params must be a positive"),
+        (["search", "--data", "a", "--out", "b", "--max-params", "100,000"], "Received: '100,000'."),
         (["train"], "required: --data, --out"),
         (["zoo", "nuclei"], "The zoo has no 'nuclei'. Did you mean 'nuclei-small'?"),
         (["predict", "a", "b", "--model", "nothing.keras"], "There is no model file nothing.keras"),
@@ -193,6 +200,50 @@ def test_search_takes_limits_and_lists_and_tells_the_smallest_budget(capsys, dis
     assert {name: seen[name] for name in ("depth", "norm", "epochs", "tuner")} == {
         **{"depth": (1, 2), "norm": "batch", "epochs": 3, "tuner": "grid"}
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        ("--stem True --norm None", {"stem": True, "norm": "none"}),
+        ("--stem true,FALSE --norm none,batch", {"stem": (True, False), "norm": ("none", "batch")}),
+        ("--ignore-index -1,none --epochs 1e2", {"ignore_index": (-1, None), "epochs": 100}),
+        ("--encoder-weights a,b.h5", {"encoder_weights": "a,b.h5"}),
+        ("--encoder-weights imagenet,a,b.h5,none", {"encoder_weights": ("imagenet", "a,b.h5", None)}),
+        ("--crop 64x64,32x32 --max-minutes none", {"crop": ((64, 64), (32, 32)), "max_minutes": None}),
+    ],
+)
+def test_words_of_a_search_mean_what_they_say(monkeypatch, capsys, words, values):
+    seen = {}
+    monkeypatch.setattr("keras_unetpp.tuning.search", lambda *given, **named: seen.update(given=given, **named))
+    assert main(["search", "--data", "my data, all", "--out", "o", "--max-params", "1e5", *words.split()]) == 0
+    assert seen["given"][0] == "my data, all"
+    assert seen["given"][2].params == 100_000
+    assert {name: seen[name] for name in values} == values
+
+
+def test_a_list_with_a_word_that_is_no_value_is_refused(capsys, disk_folder, tmp_path):
+    options = ["search", "--data", disk_folder, "--out", tmp_path / "out", "--max-params", "1e5"]
+    for name, word in (("depth", "1,x"), ("depth", "1,"), ("norm", "none,bach"), ("epochs", "1,2.5")):
+        assert f".{name} must be" in (line := refused(capsys, *options, f"--{name}", word))
+        assert f"Received: '{word}'." in line
+
+
+def test_words_of_data_mean_what_they_say(capsys, disk_folder):
+    assert main(["data", str(disk_folder), "--split", "none", "--classes", "none"]) == 0
+    assert not (disk_folder / "index.csv").exists()
+    for words, text in (
+        ("--split many", "val_fraction must lie between 0 and 1 (exclusive), got 'many'"),
+        ("--split 0.2 --seed x", "the seed of a split must be a whole number. Received: 'x'."),
+        ("--classes two", "classes must be a whole number of at least 1, or None. Received: 'two'."),
+        ("--ndim none", "ndim must be 2, or 3 for volumes. Received: 'none'."),
+    ):
+        assert text in refused(capsys, "data", disk_folder, *words.split())
+
+
+def test_none_leaves_open_what_has_no_default(capsys):
+    assert main(["levels", "--depth", "1", "--size", "none"]) == 0
+    assert "L1" in capsys.readouterr().out
 
 
 @pytest.mark.slow

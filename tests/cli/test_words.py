@@ -1,6 +1,6 @@
 import pytest
 
-from keras_unetpp.cli.words import LEVEL, SIDES, converter, is_list, several
+from keras_unetpp.cli.words import LEVEL, SIDES, converter, is_list, is_one, several
 from keras_unetpp.spec import Spec
 from keras_unetpp.training.recipe import Recipe
 
@@ -71,6 +71,10 @@ def test_commas_part_values_where_several_are_taken():
     assert convert("1,2,3") == (1, 2, 3)
     assert convert("1") == 1
     assert several(converter(str, ("none", "batch")))("none,batch") == ("none", "batch")
+    depths = several(converter(int), lambda value: is_one(value, int, ()))
+    assert [depths(text) for text in ("1,2", "1,", "1,x", "x")] == [(1, 2), "1,", "1,x", "x"]
+    norms = several(converter(str, ("none", "batch")), lambda value: is_one(value, str, ("none", "batch")))
+    assert norms("batch,bach") == "batch,bach"
     assert is_list(tuple[int, ...] | None)
     assert not is_list(int | tuple[int, ...])
     assert not is_list(str)

@@ -96,6 +96,17 @@ def test_an_empty_space_names_the_smallest_budget_that_would_do():
         Space.create(Budget(params=642), {"depth": [2, 3]})
 
 
+def test_a_value_that_no_combination_makes_valid_is_named(recwarn):
+    found = Space.create(Budget(params=10**9), {"depth": [1, 99], "up": ["transpose", "nearest"]})
+    assert {one.spec.depth for one in found.proposals()} == {1}
+    assert [str(one.message) for one in recwarn] == [
+        "The search leaves out depth=99: Spec.depth must be a whole number from 1 to 6. Received: 99."
+    ]
+    Space.create(Budget(params=10**9), {"backbone": "vgg16"}, Spec(depth=3))
+    Space.create(Budget(params=10**9), {"stem": [True, False], "backbone": [None, "resnet18"], "depth": [2]})
+    assert len(recwarn) == 1
+
+
 def test_combinations_that_are_no_valid_spec_are_left_out():
     base = Spec((None, None, None, 1))
     space = Space.create(Budget(params=50_000, size=32), {"up": ["bilinear", "nearest"], "depth": 2}, spec=base)

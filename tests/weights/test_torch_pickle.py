@@ -76,7 +76,7 @@ def test_nothing_runs(witness, protocol, function, argument, names):
         (b"X\x05\x00\x00\x00posixX\x06\x00\x00\x00system\x93", "posix.system"),
         (b"ctorch.serialization\nload\n", "torch.serialization.load"),
         (b"ctorchvision.models.resnet\nResNet\n)\x81", "torchvision.models.resnet.ResNet"),
-        (b"ckeras_unetpp.torch_pickle\nread\n", "keras_unetpp.weights.torch_pickle.read"),
+        (b"ckeras_unetpp.weights.torch_pickle\nread\n", "keras_unetpp.weights.torch_pickle.read"),
         (b"c\n\n", "."),
     ],
 )
