@@ -16,7 +16,7 @@ from keras_unetpp.graph.backend import compiled
 from keras_unetpp.graph.carrier import Cut
 from keras_unetpp.graph.describe import describe, select, with_mean
 from keras_unetpp.graph.model import UNetPP
-from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.errors import InputError, check_whole
 from keras_unetpp.kit.tables import milliseconds, score, table
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.level import MEAN, Level
@@ -103,7 +103,11 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
     Returns:
         `LevelTable`, rows L1..Ld and, with several heads, `mean`; of a file, `FileLevels`. Scores are at threshold
         0.5, means over images at native size; how a file of fixed sides takes these, see `segment`.
+
+    Raises:
+        InputError: repeat, size, data or an option that does not fit; no such file.
     """
+    check_whole("repeat", repeat, 0)
     if isinstance(model, Spec):
         return level_costs(model, size)
     if isinstance(model, (str, os.PathLike)):

@@ -173,3 +173,10 @@ def test_options_of_scoring_are_known_by_name(disk_folder):
     model = build((None, None, 3), width=4, depth=1)
     with pytest.raises(InputError, match=r"There is no option 'lables' of scoring. Did you mean 'labels'\?"):
         levels(model, disk_folder, repeat=0, lables="classes")
+
+
+@pytest.mark.parametrize("repeat", [-1, 1.5, True, "3"])
+def test_repeat_is_a_whole_number(repeat):
+    with pytest.raises(InputError) as caught:
+        levels(Spec((None, None, 3), width=4, depth=1), repeat=repeat)
+    assert str(caught.value) == f"repeat must be a whole number of at least 0. Received: {repeat!r}."

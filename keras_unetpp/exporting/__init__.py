@@ -63,6 +63,8 @@ def export(model: "keras.Model", path: str | os.PathLike[str], *, format: str | 
     path, row = Path(path), _format(Path(path), format)
     for name, value in {"verify": verify, "server_config": server_config}.items():
         signatures.check_flag(name, value)
+    if tolerance is not None and not (isinstance(tolerance, (int, float)) and tolerance >= 0):
+        raise InputError(f"tolerance must be a number of at least 0. Received: {tolerance!r}.")
     known = [*attempts.options_of(row), *(["server_config"] if row.served else [])]
     _check_options(row, known, {**options, **({"server_config": True} if server_config else {})})
     wanted = signatures.signature(model, levels=levels, size=size, input=input, output=output)

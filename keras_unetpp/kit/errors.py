@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 _LONGEST, _START = 2000, 1500
 """Letters of a message, and those of them before what is left out; a file may hold names of any length."""
@@ -66,3 +67,9 @@ def hint(name: object, known: Iterable[str]) -> str:
     """The part of a message that guesses what a misspelt name should have been; empty if nothing is near."""
     close = get_close_matches(str(name)[:80], list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise `InputError` unless an argument is a whole number of at least so much."""
+    if type(value) is not int or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}. Received: {brief(value)}.")

@@ -20,7 +20,7 @@ from typing import Any
 from keras_unetpp.compat.keras_tuner import without_prints
 from keras_unetpp.data.data_folder import data_folder
 from keras_unetpp.files import FolderLock, check_text, write_text
-from keras_unetpp.kit.errors import InputError, shown_lines
+from keras_unetpp.kit.errors import InputError, check_whole, shown_lines
 from keras_unetpp.kit.json_files import about, anything, each, fields, mapping, maybe, pair, read_json, text, whole
 from keras_unetpp.kit.requirements import require
 from keras_unetpp.spec.fields import FIELDS, Spec
@@ -145,10 +145,8 @@ def _rank(space: Space) -> int:
 
 
 def _check_numbers(max_trials: int, max_minutes: float | None, repeat: int, worker_timeout: float) -> None:
-    if type(max_trials) is not int or max_trials < 1:
-        raise InputError(f"max_trials must be a whole number of at least 1. Received: {max_trials!r}.")
-    if type(repeat) is not int or repeat < 0:
-        raise InputError(f"repeat must be a whole number of at least 0. Received: {repeat!r}.")
+    check_whole("max_trials", max_trials, 1)
+    check_whole("repeat", repeat, 0)
     for name, value in (("max_minutes", max_minutes), ("worker_timeout", worker_timeout)):
         if value is not None and (type(value) not in (int, float) or not value > 0):
             raise InputError(f"{name} must be a positive number. Received: {value!r}.")

@@ -69,6 +69,8 @@ def refused(capsys, models, target, *options, model="good.keras"):
         ("a.onnx", ["--layout", "NHCW"], "layout must be 'NHWC' or 'NCHW'. Received: 'NHCW'."),
         ("a.onnx", ["--labelled", "nowhere"], "nowhere"),
         ("a.onnx", ["--images", "nothing.png"], "nothing.png"),
+        ("a.onnx", ["--tolerance", "-1"], "tolerance must be a number of at least 0. Received: -1"),
+        ("a.onnx", ["--tolerance", "some"], "tolerance must be a number of at least 0. Received: 'some'."),
         ("a.onnx", ["--format", "tf"], "format must be one of 'tflite', 'onnx', 'saved_model'. Received: 'tf'."),
     ],
 )
