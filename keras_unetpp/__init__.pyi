@@ -21,6 +21,7 @@ from keras_unetpp.prediction.predictor import segment as segment
 from keras_unetpp.pruning import choose as choose
 from keras_unetpp.pruning import levels as levels
 from keras_unetpp.pruning import prune as prune
+from keras_unetpp.recipe import Recipe as Recipe
 from keras_unetpp.spec import Spec as Spec
 from keras_unetpp.spec import cost as cost
 from keras_unetpp.training import losses as losses
@@ -30,7 +31,6 @@ from keras_unetpp.training.finetune import GradualUnfreezing as GradualUnfreezin
 from keras_unetpp.training.finetune import freeze_encoder as freeze_encoder
 from keras_unetpp.training.finetune import unfreeze_encoder as unfreeze_encoder
 from keras_unetpp.training.fit import fit as fit
-from keras_unetpp.training.recipe import Recipe as Recipe
 from keras_unetpp.tuning import search as search
 from keras_unetpp.tuning.budget import Budget as Budget
 from keras_unetpp.tuning.hypermodel import UNetPPHyperModel as UNetPPHyperModel

@@ -144,8 +144,10 @@ def load(name: str | Path, folder: str | Path | None = None) -> keras.Model:
     if is_artefact(name):
         raise InputError(f"load opens Keras models. Received: {name}, an exported file. Open it with kup.Artefact.")
     one = entry(str(name), folder)
+    path = one.file(WEIGHTS)
+    weights.check_enough(path, cost(one.spec).params)
     model = assemble(one.spec)
-    weights.load(model, one.file(WEIGHTS))
+    weights.load(model, path)
     return model
 
 

@@ -108,6 +108,17 @@ def test_a_file_that_keeps_hdf5_busy_for_ever(file, tmp_path, monkeypatch):
         kup.load(tmp_path / "m.h5")
 
 
+def test_texts_of_gigabytes_are_refused_before_they_are_asked_for(file, tmp_path):
+    """HDF5 takes the memory that a broken length asks for before it looks whether the file is that long."""
+    load_model(file).save(tmp_path / "m.h5")
+    data = bytearray((tmp_path / "m.h5").read_bytes())
+    size = data.index(b"GCOL") + 8
+    data[size : size + 8] = (2**31).to_bytes(8, "little")
+    (tmp_path / "m.h5").write_bytes(data)
+    with pytest.raises(InputError, match=r"m\.h5 is damaged: .*\. Get it again from who made it\."):
+        kup.load(tmp_path / "m.h5")
+
+
 def test_so_they_are_in_safetensors_and_in_memory(file, tmp_path):
     model = load_model(file)
     state = weights.state(model)

@@ -37,8 +37,8 @@ def train(name: str) -> None:
     import numpy as np
 
     from keras_unetpp.graph.build import build
+    from keras_unetpp.recipe import Recipe
     from keras_unetpp.training.fit import prepare
-    from keras_unetpp.training.recipe import Recipe
 
     fields, crop, batch = CASES[name]
     model = build(Spec(**fields))

@@ -48,14 +48,14 @@ def network_options(parser: argparse.ArgumentParser, lists: bool = False) -> Non
 
 def recipe_options(parser: argparse.ArgumentParser, lists: bool = False) -> None:
     """The fields of `Recipe`; with `lists`, commas part several values of one."""
-    from keras_unetpp.training.recipe import Recipe
+    from keras_unetpp.recipe import Recipe
 
     _fields(parser.add_argument_group("training"), Recipe, lists)
 
 
 def scoring_options(parser: Any) -> None:
     """How masks are read when levels are scored: `labels` and `ignore_index`, as `Recipe` has them."""
-    from keras_unetpp.training.recipe import Recipe
+    from keras_unetpp.recipe import Recipe
 
     _fields(parser, Recipe, False, ("labels", "ignore_index"))
 

@@ -32,7 +32,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(data: str, out: str, overwrite: bool, data_changed: bool, check_memory: bool, **options: Any) -> None:
     """Train."""
     from keras_unetpp.data.data_folder import data_folder
-    from keras_unetpp.training.recipe import Recipe
+    from keras_unetpp.recipe import Recipe
 
     spec, folder = spec_of(options), data_folder(data, options)
     recipe = Recipe.from_dict(options)

@@ -35,7 +35,6 @@ NOW = {
     "inference": "prediction.predictor",
     "windows": "prediction.windows",
     "folders": "prediction.folder",
-    "recipe": "training.recipe",
     "graph.templates": "graph.encoders.families",
     "graph.backbones": "graph.encoders.registry",
     "graph.encoder": "graph.encoders.encode",

@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 
 from keras_unetpp.kit.imports import around_import
 
-HOMES = ("keras_unetpp.graph.model", "keras_unetpp.training.losses", "keras_unetpp.training.metrics")
-"""Modules that register their classes on being imported.
+HOMES = ("keras_unetpp.graph", "keras_unetpp.training")
+"""Packages that register their classes on being imported.
 
 What they import for that must not be in need of modules that import Keras before they are complete: Keras may be
-imported in the middle of any module, and these at once after it.
+imported in the middle of any module, and these packages at once after it.
 """
 
 

@@ -21,6 +21,7 @@ from keras_unetpp.graph.describe import describe as describe_model
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError, shown_lines
 from keras_unetpp.kit.progress import track
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.training import losses
 from keras_unetpp.training.display import Display
@@ -28,7 +29,6 @@ from keras_unetpp.training.evaluate import evaluate, mean
 from keras_unetpp.training.finetune import GradualUnfreezing, layers_of
 from keras_unetpp.training.memory import check_memory as check_free
 from keras_unetpp.training.memory import with_crop
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.training.record import record
 from keras_unetpp.training.run import Row, Run
 

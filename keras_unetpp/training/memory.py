@@ -10,9 +10,9 @@ from keras_unetpp.data.folders import Sample
 from keras_unetpp.data.images import image_size
 from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.kit.machine import GIB, free_memory
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.memory import largest_batch, largest_crop, training_bytes
-from keras_unetpp.training.recipe import Recipe
 
 TIGHT, SURE = 0.8, 1.2
 """What is said to be needed is right within a fifth: beyond this share of what is free, it may not fit; beyond that, it

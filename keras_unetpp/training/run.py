@@ -24,10 +24,10 @@ from keras_unetpp.graph.describe import describe
 from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.kit.json_files import about, anything, fields, mapping, maybe, read_json, text
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.records import resumed
 from keras_unetpp.training.log import Row, as_csv, read_log, rows_of
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.training.record import Record, check_same
 
 DESCRIBED, LOG, BEST, LAST = NAMES = ("run.json", "log.csv", "best.keras", "last.keras")

@@ -4,8 +4,8 @@ from typing import Any
 
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.requirements import require
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import Spec
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import LATENCY, Budget
 from keras_unetpp.tuning.space import Proposal, Space
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.json_files import about, anything, each, fields, mapping, maybe, number, read_json, text, whole
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.limits import MAX_DEPTH
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.state import trial_id
 
 SHAPE = fields(

@@ -11,10 +11,10 @@ from keras_unetpp.files import NUMBER, check_free, inside, replacing, write_text
 from keras_unetpp.kit.errors import InputError, hint
 from keras_unetpp.kit.json_files import about, anything, check, each, fields, mapping, maybe, read_json, text, whole
 from keras_unetpp.kit.tables import giga, mega, score, table
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.names import head_name
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.outcome import SHAPE, WEIGHTS, Outcome, Scored
 
@@ -76,11 +76,12 @@ class Candidate:
             InputError: the file of the weights is missing, damaged or of another network.
         """
         from keras_unetpp import weights
-        from keras_unetpp.graph.build import build
+        from keras_unetpp.graph.build import assemble
 
         if not self.weights.is_file():
             raise InputError(f"{self.weights} is missing. Keep the folder of a result together, or save() it anew.")
-        model = build(self.spec)
+        weights.check_enough(self.weights, cost(self.spec).params)
+        model = assemble(self.spec)
         weights.load(model, self.weights)
         return model
 

@@ -23,10 +23,10 @@ from keras_unetpp.files import FolderLock, check_text, write_text
 from keras_unetpp.kit.errors import InputError, check_whole, shown_lines
 from keras_unetpp.kit.json_files import about, anything, each, fields, mapping, maybe, pair, read_json, text, whole
 from keras_unetpp.kit.requirements import require
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import FIELDS, Spec
 from keras_unetpp.spec.limits import MOST_CHANNELS
 from keras_unetpp.spec.records import as_before, resumed
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import LATENCY, Budget
 from keras_unetpp.tuning.display import Display
 from keras_unetpp.tuning.folder import (

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from keras_unetpp.kit.errors import InputError, InputWarning, brief, hint
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec.fields import FIELDS, Spec
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import LATENCY, Budget
 from keras_unetpp.tuning.tree import Branch, Point, axis_of, branches, by_axis
 from keras_unetpp.tuning.widths import Narrowest, fitting, narrowest

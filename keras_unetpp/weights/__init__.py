@@ -3,6 +3,7 @@
 from keras_unetpp.weights.by_name import (
     State,
     assign,
+    check_enough,
     check_names,
     listed,
     load,
@@ -13,4 +14,5 @@ from keras_unetpp.weights.by_name import (
     write,
 )
 
-__all__ = ["State", "assign", "check_names", "listed", "load", "read", "save", "state", "variables", "write"]
+__all__ = ["State", "assign", "check_enough", "check_names", "listed", "load", "read", "save", "state", "variables",
+           "write"]  # fmt: skip

@@ -28,6 +28,8 @@ HEADER = "keras_unetpp"
 
 _ABOUT = fields({}, {"format": whole(1), "version": text(), "spec": maybe(mapping(anything))})
 _LISTED = 10
+_LEAST_BYTES = 2
+"""Of a weight, in half precision."""
 _NOT_REAL = "cOSUMm"
 """NumPy's letters of types whose values are no numbers, or lose a part on the way to one."""
 _DTYPES = ("float16", "float32", None)
@@ -150,6 +152,16 @@ def write(state: Mapping[str, np.ndarray], path: str | os.PathLike[str], about: 
     data = safetensors.numpy.save(dict(state), {HEADER: json.dumps(about)})
     with replacing(path, overwrite) as temporary:
         temporary.write_bytes(data)
+
+
+def check_enough(path: str | os.PathLike[str], params: int) -> None:
+    """Raise `InputError` if a file is too short for that many weights: before memory is taken for them."""
+    size = os.stat(path).st_size
+    if params > size // _LEAST_BYTES:
+        raise InputError(
+            f"{os.fspath(path)} must hold the {params:,} weights that its Spec describes. Received: a file of"
+            f" {size:,} bytes, which are fewer. Get both again from who made them."
+        )
 
 
 def load(model: keras.Model, path: str | os.PathLike[str]) -> None:

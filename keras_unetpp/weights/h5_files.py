@@ -17,7 +17,7 @@ _SECONDS, _BYTES_PER_SECOND = 15, 2**23
 def check_h5(path: Path, size: int, member: str = "") -> None:
     """Read an HDF5 file in another process, which HDF5 may crash or keep busy.
 
-    What is no HDF5 file, or makes an error, is left to whoever reads it.
+    What is no HDF5 file is left to whoever reads it.
 
     Args:
         path: of the file, or of a zip archive that it is in.
@@ -25,8 +25,8 @@ def check_h5(path: Path, size: int, member: str = "") -> None:
         member: its name within the archive.
 
     Raises:
-        InputError: its arrays would take far more memory than the file is long, or reading it does not end, or ends the
-            process.
+        InputError: a part cannot be read, its arrays would take far more memory than the file is long, or reading it
+            does not end, or ends the process.
     """
     most = _TIMES * size + _SPARE
     command = [sys.executable, "-P", h5_worker.__file__, str(path), member, str(most)]
@@ -34,11 +34,14 @@ def check_h5(path: Path, size: int, member: str = "") -> None:
         done = subprocess.run(command, capture_output=True, timeout=_SECONDS + size / _BYTES_PER_SECOND, check=False)
     except subprocess.TimeoutExpired:
         raise InputError(f"{path} is not readable: reading it does not end. Get it again from who made it.") from None
-    total = int(done.stdout) if done.stdout.strip().isdigit() else 0
+    told = done.stdout.decode(errors="replace").splitlines()
+    total = int(told.pop(0)) if told and told[0].isdigit() else 0
     if total > most:
         raise InputError(
             f"{path} is not readable: its arrays would unpack to {total:,} bytes, and it has {size:,}. Get it again"
             " from who made it."
         )
+    if told:
+        raise InputError(f"{path} is damaged: {told[0]}. Get it again from who made it.")
     if done.returncode < 0:
         raise InputError(f"{path} is not readable: HDF5 crashes over it. Get it again from who made it.")

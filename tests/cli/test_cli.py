@@ -9,9 +9,9 @@ from PIL import Image
 
 from keras_unetpp.cli import main
 from keras_unetpp.files import RECORD
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec import ACTIVATIONS, BLOCKS, DOWNS, HEADS, MERGES, NORMS, PIXELS, SKIPS, UPS
 from keras_unetpp.spec.fields import FIELDS
-from keras_unetpp.training.recipe import Recipe
 
 TRAIN = ["--width", "4", "--depth", "1", "--epochs", "1", "--crop", "16", "--batch-size", "2", "--crops-per-epoch", "2"]
 

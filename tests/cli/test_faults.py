@@ -12,9 +12,9 @@ from leftovers import temporary
 from keras_unetpp.cli import main
 from keras_unetpp.formats.keras_file import load_model
 from keras_unetpp.graph.build import build
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.training.fit import fit
 from keras_unetpp.training.log import read_log
-from keras_unetpp.training.recipe import Recipe
 
 TRAIN = ["--depth", "1", "--width", "2", "--crop", "16", "--batch-size", "2", "--crops-per-epoch", "2"]
 

@@ -1,8 +1,8 @@
 import pytest
 
 from keras_unetpp.cli.words import LEVEL, SIDES, converter, is_list, is_one, several
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec import Spec
-from keras_unetpp.training.recipe import Recipe
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.validated import Validated, described, with_field_help
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec import Spec
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import Budget
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec import Spec
 from keras_unetpp.spec.memory import check_params, largest_batch, largest_crop, training_bytes
-from keras_unetpp.training.recipe import Recipe
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from PIL import Image
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.training import losses
 from keras_unetpp.training.fit import fit, prepare
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.training.run import Run
 
 TINY = {"crop": 16, "batch_size": 4, "crops_per_epoch": 8}

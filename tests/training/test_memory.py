@@ -12,11 +12,11 @@ from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.kit.machine import GIB, free_memory
 from keras_unetpp.pruning import levels
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec import Spec
 from keras_unetpp.spec.memory import training_bytes
 from keras_unetpp.training import memory
 from keras_unetpp.training.fit import fit
-from keras_unetpp.training.recipe import Recipe
 
 VOLUMES = Spec((None, None, None, 1), width=2, depth=1)
 

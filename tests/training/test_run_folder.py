@@ -13,9 +13,9 @@ from keras_unetpp.files import RECORD
 from keras_unetpp.formats.keras_file import load_model
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError, InputWarning
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.training import run as runs
 from keras_unetpp.training.fit import fit, prepare
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.training.run import Run, read_log
 
 OPTIONS = {"epochs": 3, "crop": 16, "batch_size": 2, "crops_per_epoch": 4, "describe": False, "progress": False}

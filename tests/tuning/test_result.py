@@ -6,8 +6,8 @@ import pytest
 from keras_unetpp import weights
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec import Spec, cost
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.outcome import Outcome, Scored
 from keras_unetpp.tuning.result import SearchResult, collect

@@ -5,8 +5,8 @@ import pytest
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec import Spec, cost
-from keras_unetpp.training.recipe import Recipe
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.hypermodel import UNetPPHyperModel
 from keras_unetpp.tuning.oracle import make_oracle

@@ -249,3 +249,15 @@ def test_load_names_the_file_when_names_do_not_fit(model, tmp_path):
     weights.save(model, path)
     with pytest.raises(InputError, match=f"^{re.escape(str(path))} does not fit model 'unetpp'.* of another shape"):
         weights.load(build(SPEC.replace(width=4)), path)
+
+
+def test_a_file_too_short_for_a_network_is_told_before_one_is_built(tmp_path):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(bytes(200))
+    weights.check_enough(path, 100)
+    with pytest.raises(InputError) as caught:
+        weights.check_enough(path, 101)
+    assert str(caught.value) == (
+        f"{path} must hold the 101 weights that its Spec describes. Received: a file of 200 bytes, which are fewer. Get"
+        " both again from who made them."
+    )
