@@ -11,10 +11,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_addoption(parser):
-    parser.addoption("--all", action="store_true", help="test every backbone, not one of each family")
-
-
 def stages():
     """A backbone of four layers a tap, at reductions 2, 4 and 8."""
     import keras

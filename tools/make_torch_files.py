@@ -1,7 +1,7 @@
-"""Makes tests/torch_files/old.pt and new.pt: one small state dict in both of PyTorch's formats.
+"""Makes tests/weights/torch_files/old.pt and new.pt: one small state dict in both of PyTorch's formats.
 
 pip install torch
-python tools/make_torch_files.py tests/torch_files
+python tools/make_torch_files.py tests/weights/torch_files
 """
 
 import sys

@@ -56,7 +56,7 @@ def ended(folder, pattern, sent, *words):
         ("run/.last.*", signal.SIGKILL),
         pytest.param("run/last.keras", signal.SIGKILL, marks=pytest.mark.sweep),
         pytest.param("run/.last.*", signal.SIGTERM, marks=pytest.mark.sweep),
-        ("run/.best.*", signal.SIGINT),
+        pytest.param("run/.best.*", signal.SIGINT, marks=pytest.mark.sweep),
     ],
 )
 def test_training(disk_folder, tmp_path, pattern, sent):

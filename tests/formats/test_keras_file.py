@@ -85,7 +85,7 @@ def test_another_process_opens_what_was_saved(saved, imports, opened):
 
 def test_importing_keras_is_left_as_it_was():
     code = (
-        "import sys, keras_unetpp, keras, inspect; from keras_unetpp import imports\n"
+        "import sys, keras_unetpp, keras, inspect; from keras_unetpp.kit import imports\n"
         "print(type(keras.__spec__.loader).__name__, type(keras.__loader__).__name__)\n"
         "print([finder for finder in sys.meta_path if isinstance(finder, imports._Finder)])"
     )

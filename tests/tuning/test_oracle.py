@@ -3,6 +3,7 @@ import json
 import threading
 
 import pytest
+from sampling import sampled
 
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.tuning import oracle as oracles
@@ -58,7 +59,7 @@ class Killed(BaseException):
     """Stands for a process that ends at once."""
 
 
-@pytest.mark.parametrize("tuner", ["random", pytest.param("hyperband", marks=pytest.mark.sweep), "grid"])
+@pytest.mark.parametrize("tuner", sampled(["random", "hyperband", "grid"], ["grid"]))
 def test_killed_before_any_write_a_search_goes_on_as_if_it_had_not_been(fake, tmp_path, tuner, monkeypatch):
     straight = fake(tmp_path / "straight", tuner, max_trials=5, space=space())
     work(straight.oracle, "tuner0", straight.run)

@@ -89,7 +89,7 @@ def test_a_loss_that_is_not_finite_is_a_failed_trial(disk_folder, tmp_path):
     assert [one.failed.split(" in epoch")[0] for one in result.failed] == ["InputError: The loss is not finite"]
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_hyperband_goes_on_from_the_lower_bracket(disk_folder, tmp_path):
     settings = {**TINY, "epochs": 3, "repeat": 0}
     result = kup.search(disk_folder, tmp_path / "search", BUDGET, tuner="hyperband", depth=[1, 2], **settings)

@@ -23,7 +23,7 @@ MORE = (
 
 @pytest.mark.parametrize(
     "fields",
-    [*SPECS, *(pytest.param(one, marks=pytest.mark.slow) for one in MORE)],
+    [*SPECS, *(pytest.param(one, marks=pytest.mark.sweep) for one in MORE)],
     ids=lambda fields: " ".join(map(str, fields.values())),
 )
 def test_the_file_is_never_larger_than_the_bound_and_the_bound_is_near(tmp_path, fields):

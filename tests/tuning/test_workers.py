@@ -57,7 +57,7 @@ def wait_for(what, *processes, seconds=400):
         time.sleep(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_chief_and_workers_lose_no_finished_trial_whoever_is_killed(start, tmp_path):
     chief, first, second = start("chief"), start("worker1"), start("worker2")
     trials = tmp_path / "out" / "trials"

@@ -12,7 +12,7 @@ from PIL import Image
 _RGB = np.random.default_rng(0).integers(0, 256, (13, 17, 3), np.uint8)
 _GREY = _RGB[..., 0]
 _IDS = (_GREY // 64).astype(np.uint8)
-_TORCH = Path(__file__).parents[2] / "tests" / "torch_files"
+_TORCH = Path(__file__).parents[2] / "tests" / "weights" / "torch_files"
 
 
 def png(folder: Path) -> None:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from sampling import sampled
 
 from keras_unetpp.graph.encoders.measure import first_convolution, measure, tapped_layers
 from keras_unetpp.graph.encoders.registry import template
@@ -22,8 +23,10 @@ def no_random_weights(monkeypatch):
         monkeypatch.setattr(kind, "__call__", lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", BACKBONES)
+QUICK = ("vgg11", "resnet18", "mobilenet_v2_035", "efficientnet_lite0", "efficientnet_v2_b0", "densenet121")
+
+
+@pytest.mark.parametrize("name", sampled(BACKBONES, QUICK))
 def test_every_backbone_is_as_declared(name, no_random_weights):
     keras.utils.clear_session()
     model, known = template(name), backbone(name)
