@@ -48,7 +48,7 @@ def test_check_sums_of_png_are_right(tmp_path):
 
 
 def test_archives_stay_archives():
-    data = (ROOT / "tests" / "torch_files" / "new.pt").read_bytes()
+    data = (ROOT / "tests" / "weights" / "torch_files" / "new.pt").read_bytes()
     for rng in drawn(50):
         with zipfile.ZipFile(io.BytesIO(containers.archive(data, rng))) as changed:
             assert changed.infolist()

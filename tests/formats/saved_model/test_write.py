@@ -210,9 +210,10 @@ def test_other_inputs_and_outputs(options, tmp_path):
     assert (len(report.images), report.images[-1]) == (3, (10, 15))
 
 
-@pytest.mark.parametrize(
-    "up", sampled([up for up in FIELDS["up"].metadata["allowed"] if up != "bilinear"], ["transpose"])
-)
+OTHER_UPS = [up for up in FIELDS["up"].metadata["allowed"] if up != "bilinear"]
+
+
+@pytest.mark.parametrize("up", sampled(OTHER_UPS, ["transpose"]))
 def test_every_kind_of_up_sampling(up, tmp_path):
     model = build((None, None, 1), width=4, depth=2, up=up)
     report = export(model, tmp_path / "1")
