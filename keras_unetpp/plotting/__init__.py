@@ -51,7 +51,7 @@ class Drawing:
         return self.svg
 
     def __repr__(self) -> str:
-        return f"<Drawing: {self.picture.title}, {self.picture.width} x {self.picture.height}>"
+        return f"<Drawing: {self.picture.title}>"
 
 
 def plot(network: Any, path: str | os.PathLike[str] | None = None, level: Level = None, *,
@@ -75,7 +75,7 @@ def plot(network: Any, path: str | os.PathLike[str] | None = None, level: Level 
 
     >>> from keras_unetpp import Spec, plot
     >>> plot(Spec(depth=2), level=1)
-    <Drawing: Level L1 of unet++ of depth 2, 545 x 485>
+    <Drawing: Level L1 of unet++ of depth 2>
     """
     if path is not None:
         check_suffix(path)

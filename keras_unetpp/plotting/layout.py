@@ -4,7 +4,7 @@ Source: Zhou et al., IEEE TMI 2020, figure 1.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from keras_unetpp.plotting.looks import (
     ARROWS,
@@ -14,6 +14,7 @@ from keras_unetpp.plotting.looks import (
     HEAD_WIDTH,
     IMAGE_WIDTH,
     INK,
+    LABEL,
     LIFT,
     MARGIN,
     MEDIUM,
@@ -51,19 +52,19 @@ def lay_out(spec: Spec, level: Level = None) -> Picture:
     """
     level = check_level(spec, level)
     every, used = parts(spec), parts(spec, level)
-    labels = _Labels(spec, every)
     lines = heading(spec, level, every, used)
-    boxes = _boxes(every, labels.width)
-    right = max(box.right for box in boxes.values()) + MARGIN
-    width = max(right, LEAST_WIDTH, 2 * MARGIN + max(line.length for line in lines))
-    boxes = {name: box._replace(left=box.left + (width - right) / 2) for name, box in boxes.items()}
+    heights = _heights(every)
+    labels = _labels(spec, every, heights, used)
+    boxes = _boxes(every, heights, _right(labels) + MARGIN)
+    rights = [*(box.right for box in boxes.values()), *(line.right for line in lines)]
+    width = max(LEAST_WIDTH, MARGIN + max(rights))
     arrows = [_arrow(every, boxes, one, other, name in used and one in used[name].reads)
               for name, other in every.items() for one in other.reads]  # fmt: skip
     below = max(box.bottom for box in boxes.values()) + 2 * MARGIN
     entries, height = _legend(legend(spec, level, every, used), width, below)
     groups = [
         Group("heading", "", True, "", lines),
-        *labels.groups(boxes, (width - right) / 2, used),
+        *labels,
         *sorted(arrows, key=lambda arrow: arrow.used),
         *(_part(part, boxes[name], name in used) for name, part in every.items()),
         *entries,
@@ -72,41 +73,38 @@ def lay_out(spec: Spec, level: Level = None) -> Picture:
     return Picture(math.ceil(width), math.ceil(height), name_of(spec, level), told, tuple(groups))
 
 
-class _Labels:
+def _right(labels: Iterable[Group]) -> float:
+    return max(text.right for group in labels for text in group.shapes if isinstance(text, Text))
+
+
+def _labels(spec: Spec, every: Mapping[str, Part], heights: Sequence[float], used: Container[str]) -> list[Group]:
     """What stands to the left of the rows: their resolution, and their sides where these are known."""
-
-    def __init__(self, spec: Spec, every: Mapping[str, Part]) -> None:
-        rows = {part.node.row: part for part in every.values() if part.node and part.node.column == 0}
-        self.texts = {row: row_label(spec, part.halvings) for row, part in rows.items()}
-        self.names = {row: part.name for row, part in rows.items()}
-        lengths = [Text(0, 0, text, SMALL, INK).length for both in self.texts.values() for text in both]
-        self.width = max(lengths)
-
-    def groups(self, boxes: Mapping[str, Box], shift: float, used: Iterable[str]) -> Iterator[Group]:
-        """One for each row."""
-        for row, (resolution, sides) in self.texts.items():
-            y, needed = boxes[self.names[row]].middle[1], self.names[row] in used
-            left, colour = MARGIN + shift, INK if needed else FAINT
-            texts = [Text(left, y - (3 if sides else -4), resolution, MEDIUM - 1, colour)]
-            texts += [Text(left, y + 13, sides, SMALL - 1, FAINT)] if sides else []
-            yield Group("row", str(row), needed, "", tuple(texts))
+    found = []
+    for part in every.values():
+        if part.node is not None and part.node.column == 0:
+            row, needed = part.node.row, part.name in used
+            resolution, sides = row_label(spec, part.halvings)
+            y = heights[row] + NODE_HEIGHT / 2
+            texts = [Text(MARGIN, y + (-3 if sides else 4), resolution, LABEL, INK if needed else FAINT)]
+            texts += [Text(MARGIN, y + 13, sides, SMALL - 1, FAINT)] if sides else []
+            found.append(Group("row", str(row), needed, "", tuple(texts)))
+    return found
 
 
-def _boxes(every: Mapping[str, Part], labels: float) -> dict[str, Box]:
-    """Where each part stands."""
-    first = MARGIN + labels + MARGIN + IMAGE_WIDTH + 32
-    heights = _heights(every)
+def _boxes(every: Mapping[str, Part], heights: Sequence[float], left: float) -> dict[str, Box]:
+    """Where each part stands, right of `left`."""
+    first = left + IMAGE_WIDTH + 2 * MARGIN
     boxes = {}
     for name, part in every.items():
         if part.node is not None:
             row, column = part.node
-            left = first + (row + 2 * column) * HALF_STEP
-            boxes[name] = Box(left, heights[row], NODE_WIDTH, NODE_HEIGHT, NODES["decoder"])
+            x = first + (row + 2 * column) * HALF_STEP
+            boxes[name] = Box(x, heights[row], NODE_WIDTH, NODE_HEIGHT, NODES[kind_of(part)])
         elif name == IMAGE:
-            boxes[name] = Box(first - 32 - IMAGE_WIDTH, heights[0], IMAGE_WIDTH, NODE_HEIGHT, NODES["image"], 2)
+            boxes[name] = Box(left, heights[0], IMAGE_WIDTH, NODE_HEIGHT, NODES["image"], 2)
         else:
-            middle = boxes[part.reads[0]].middle[0]
-            boxes[name] = Box(middle - HEAD_WIDTH / 2, TOP, HEAD_WIDTH, HEAD_HEIGHT, NODES["head"], HEAD_HEIGHT / 2)
+            x = boxes[part.reads[0]].middle[0] - HEAD_WIDTH / 2
+            boxes[name] = Box(x, TOP, HEAD_WIDTH, HEAD_HEIGHT, NODES["head"], HEAD_HEIGHT / 2)
     return boxes
 
 
@@ -128,7 +126,6 @@ def _heights(every: Mapping[str, Part]) -> list[float]:
 
 def _part(part: Part, box: Box, used: bool) -> Group:
     kind = kind_of(part)
-    style = NODES[kind] if used else UNUSED_NODE
     colour, (x, y) = INK if used else FAINT, box.middle
     texts: tuple[Text, ...]
     if part.node is not None:
@@ -144,9 +141,9 @@ def _part(part: Part, box: Box, used: bool) -> Group:
             Text(x, y + 14, str(part.channels), SMALL, colour, "middle"),
         )
     else:
-        texts = (Text(x, y + 5, part.name, MEDIUM - 1, colour, "middle"),)
+        texts = (Text(x, y + 5, part.name, LABEL, colour, "middle"),)
     group = kind if part.node is None else "node"
-    return Group(group, part.name, used, title_of(part), (box._replace(style=style), *texts))
+    return Group(group, part.name, used, title_of(part), (box if used else box._replace(style=UNUSED_NODE), *texts))
 
 
 def _arrow(every: Mapping[str, Part], boxes: Mapping[str, Box], one: str, other: Part, used: bool) -> Group:
@@ -175,8 +172,8 @@ def _from_image(start: Box, end: Box) -> tuple[Point, ...]:
 
 
 def _skip(start: Box, end: Box, span: int) -> tuple[Point, ...]:
-    """To the next node straight, over others in a curve; of those that meet in a node the longest ends nearest to its
-    middle, so that none crosses another."""
+    """To the next node straight, over others in a curve; of those that meet in a node the longest, which is the
+    highest, ends nearest to its middle."""
     if span == 1:
         return (start.right, start.middle[1]), (end.left, end.middle[1])
     aside = 9 + 6 * (span - 2)
@@ -187,7 +184,7 @@ def _skip(start: Box, end: Box, span: int) -> tuple[Point, ...]:
 
 
 def pointed(points: tuple[Point, ...], kind: str, used: bool = True) -> tuple[Shape, ...]:
-    """A line of the kind's look that ends in an arrow head: of down-sampling filled, of others open or small."""
+    """A line of the kind's look that ends in an arrow head: of up-sampling an open one, of others filled."""
     style = ARROWS[kind] if used else unused_arrow(ARROWS[kind])
     (x, y), (before_x, before_y) = points[-1], points[-2]
     turn = math.atan2(y - before_y, x - before_x)

@@ -37,7 +37,7 @@ LIFT = 13.0
 PORT = 18.0
 """How far from the middle of an edge arrows between rows leave and arrive."""
 
-BIG, MEDIUM, SMALL = 17.0, 15.0, 12.0
+BIG, MEDIUM, LABEL, SMALL = 17.0, 15.0, 14.0, 12.0
 """Sizes of letters."""
 
 

@@ -62,7 +62,9 @@ def legend(spec: Spec, level: Level, every: Parts, used: Parts) -> Iterator[tupl
     """What each look means, of those that are there: its kind, and the words."""
     kinds = {kind_of(part) for part in every.values()}
     classes = "1 class" if spec.classes == 1 else f"{spec.classes} classes"
-    shift = f", up-sampled by {2**spec.shift}" if spec.shift else ""
+    read = [every[part.reads[0]] for part in every.values() if kind_of(part) == "head"]
+    halved = max(max(part.halvings) for part in read)
+    raised = f", up-sampled by {2**halved}" if halved else ""
     pairs = [(every[one].node, other) for other in every.values() for one in other.reads]
     between = [(source, other.node, other) for source, other in pairs if source and other.node]
     pooled = [other for source, node, other in between if source.row < node.row]
@@ -71,7 +73,7 @@ def legend(spec: Spec, level: Level, every: Parts, used: Parts) -> Iterator[tupl
         ("encoder", "encoder" in kinds, "encoder node"),
         ("backbone", "backbone" in kinds, f"part of {spec.backbone}"),
         ("decoder", "decoder" in kinds, "decoder node"),
-        ("head", "head" in kinds, f"head: {classes}, {spec.output_activation}{shift}"),
+        ("head", "head" in kinds, f"head: {classes}, {spec.output_activation}{raised}"),
         ("down", bool(pooled), down),
         ("up", any(source.row > node.row for source, node, _ in between), f"up ({spec.up})"),
         ("skip", any(source.row == node.row for source, node, _ in between), f"skip ({spec.merge})"),

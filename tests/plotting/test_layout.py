@@ -76,6 +76,11 @@ def test_nothing_overlaps_or_leaves_the_picture(spec):
     assert all(text.left > 0 and text.right < picture.width for text in texts)
     assert all(text.size < text.y < picture.height for text in texts)
     assert all(box.left > 0 and box.right < picture.width and box.top > 0 for box in every.values())
+    for group in picture.groups:
+        if group.name in every and isinstance(box := group.shapes[0], Box):
+            assert all(box.left < text.left and text.right < box.right for text in group.shapes[1:]), group.name
+        if group.kind == "row":
+            assert all(text.right < every["image"].left for text in group.shapes)
     below = max(box.bottom for box in every.values())
     assert below < min(group.shapes[-1].y - 12 for group in of_kind(picture, "legend"))
     lines = [[text for text in texts if text.y == y] for y in {text.y for text in texts}]
