@@ -15,6 +15,7 @@ from keras_unetpp.graph.encoders.registry import register_backbone as register_b
 from keras_unetpp.graph.model import UNetPP as UNetPP
 from keras_unetpp.kit.errors import InputError as InputError
 from keras_unetpp.kit.errors import InputWarning as InputWarning
+from keras_unetpp.plotting import plot as plot
 from keras_unetpp.prediction.folder import predict_folder as predict_folder
 from keras_unetpp.prediction.predictor import Predictor as Predictor
 from keras_unetpp.prediction.predictor import segment as segment

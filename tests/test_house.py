@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "keras_unetpp"
 ORDER = (
     *("kit", "files", "compat", "spec", "data", "recipe", "weights", "interop", "graph", "formats"),
-    *("prediction", "training", "pruning", "exporting", "zoo", "tuning", "cli", "__main__", "__init__"),
+    *("plotting", "prediction", "training", "pruning", "exporting", "zoo", "tuning", "cli", "__main__", "__init__"),
 )
 """The parts of the package from the bottom up; a part imports only those before it."""
 

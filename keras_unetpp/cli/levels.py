@@ -6,14 +6,16 @@ from typing import Any
 from keras_unetpp.cli.options import (
     MODELS,
     folder_options,
+    level_option,
     network_options,
     opened,
+    overwrite_option,
     scoring_options,
     spec_of,
     trusted_option,
     value_option,
 )
-from keras_unetpp.cli.say import say
+from keras_unetpp.cli.say import say, tell
 from keras_unetpp.cli.words import SIDES
 from keras_unetpp.kit.errors import InputError
 
@@ -31,13 +33,23 @@ def options(parser: argparse.ArgumentParser) -> None:
     trusted_option(parser)
     scoring_options(group)
     folder_options(parser)
+    picture = parser.add_argument_group("picture")
+    picture.add_argument("--plot", metavar="FILE", help="draw the network there: .svg or .png")
+    level_option(picture, "what this level, 1..d, does not need is drawn grey (default: nothing is)")
+    overwrite_option(picture)
     network_options(parser)
 
 
-def run(model: str | None, data: str | None, size: Any, repeat: int, trusted: bool, **options: Any) -> None:
-    """Print the table."""
+def run(model: str | None, data: str | None, size: Any, repeat: int, trusted: bool, plot: str | None, level: Any,
+        overwrite: bool, **options: Any) -> None:  # fmt: skip
+    """Draw the network, if that is asked for, and print the table."""
     from keras_unetpp.data.data_folder import OPTIONS
     from keras_unetpp.spec import level_costs, picture
+
+    if plot is not None:
+        _check_picture(plot, model, overwrite)
+    elif level is not None or overwrite:
+        raise InputError(f"levels {'--overwrite' if level is None else '--level'} needs --plot.")
 
     scoring = {name: options.pop(name) for name in ("labels", "ignore_index", *OPTIONS) if name in options}
     if data is None and scoring:
@@ -46,8 +58,31 @@ def run(model: str | None, data: str | None, size: Any, repeat: int, trusted: bo
         if data is not None:
             raise InputError("levels --data needs --model: a network without weights has no score.")
         spec = spec_of(options)
+        _draw(spec, plot, level, overwrite)
         say(f"{picture(spec)}\n\n{level_costs(spec, size)}")
         return
     from keras_unetpp.pruning import levels
 
-    say(levels(opened(model, trusted)[0], data, size=size, repeat=repeat, progress=True, **scoring))
+    network = opened(model, trusted)[0]
+    _draw(network, plot, level, overwrite)
+    say(levels(network, data, size=size, repeat=repeat, progress=True, **scoring))
+
+
+def _check_picture(path: str, model: str | None, overwrite: bool) -> None:
+    """Raise `InputError` before anything is opened if there can be no such picture."""
+    from keras_unetpp.files import prepare
+    from keras_unetpp.formats import is_artefact
+    from keras_unetpp.plotting import check_suffix
+
+    check_suffix(path)
+    if model is not None and is_artefact(model):
+        raise InputError(f"levels --plot draws models, not exported files. Received: {model}.")
+    prepare([path], overwrite)
+
+
+def _draw(network: Any, path: str | None, level: Any, overwrite: bool) -> None:
+    if path is not None:
+        from keras_unetpp.plotting import plot
+
+        plot(network, path, level, overwrite=overwrite)
+        tell(f"drawn in {path}")

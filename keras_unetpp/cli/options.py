@@ -24,9 +24,8 @@ def trusted_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trusted", action="store_true", help=text)
 
 
-def level_option(parser: argparse.ArgumentParser) -> None:
+def level_option(parser: Any, text: str = '1..d, or "mean" (default: best known, else the deepest)') -> None:
     """`--level`."""
-    text = '1..d, or "mean" (default: best known, else the deepest)'
     parser.add_argument("--level", type=converter(LEVEL, ("mean",)), metavar="X", help=text)
 
 
@@ -60,7 +59,7 @@ def scoring_options(parser: Any) -> None:
     _fields(parser, Recipe, False, ("labels", "ignore_index"))
 
 
-def overwrite_option(parser: argparse.ArgumentParser) -> None:
+def overwrite_option(parser: Any) -> None:
     """`--overwrite`."""
     text = "replace files of these names too that this package did not write, or that were changed since"
     parser.add_argument("--overwrite", action="store_true", help=text)
