@@ -75,6 +75,12 @@ class _Former(ModuleType):
         self.__path__: list[str] = []
         self.now = now
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """What is imported within it can be had from the function too: `import keras_unetpp.export.place as place`."""
+        super().__setattr__(name, value)
+        if isinstance(value, ModuleType):
+            setattr(getattr(importlib.import_module(self.now), self.__name__.rpartition(".")[2]), name, value)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")

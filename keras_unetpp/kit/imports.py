@@ -1,9 +1,11 @@
-"""Something done around the import of a module, whenever that comes."""
+"""Something done around the import of a module: whenever that comes, or without being interrupted."""
 
 import importlib.util
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,22 @@ def around_import(name: str, around: Around) -> None:
     waiting = (finder.name for finder in sys.meta_path if isinstance(finder, _Finder))
     if name not in sys.modules and name not in waiting:
         sys.meta_path.insert(0, _Finder(name, around))
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait: a compiled module that it meets while it is being imported may end the process by a signal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C comes to the main thread only
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 class _Finder:

@@ -15,7 +15,13 @@ _SECONDS, _BYTES_PER_SECOND = 15, 2**23
 
 
 def check_h5(path: Path, size: int, member: str = "") -> None:
-    """Read an HDF5 file in another process, which HDF5 may crash or keep busy.
+    """Raise `InputError` if a file has a fault; see `fault`."""
+    if found := fault(path, size, member):
+        raise InputError(f"{path} is {found}. Get it again from who made it.")
+
+
+def fault(path: Path, size: int, member: str = "") -> str:
+    """What is wrong with an HDF5 file, by reading it in another process, which HDF5 may crash or keep busy.
 
     What is no HDF5 file is left to whoever reads it.
 
@@ -24,24 +30,20 @@ def check_h5(path: Path, size: int, member: str = "") -> None:
         size: its bytes.
         member: its name within the archive.
 
-    Raises:
-        InputError: a part cannot be read, its arrays would take far more memory than the file is long, or reading it
-            does not end, or ends the process.
+    Returns:
+        The end of "it is ..": a part cannot be read, its arrays would take far more memory than the file is long, or
+        reading it does not end, or ends the process. Empty if all is well.
     """
     most = _TIMES * size + _SPARE
     command = [sys.executable, "-P", h5_worker.__file__, str(path), member, str(most)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_SECONDS + size / _BYTES_PER_SECOND, check=False)
     except subprocess.TimeoutExpired:
-        raise InputError(f"{path} is not readable: reading it does not end. Get it again from who made it.") from None
+        return "not readable: reading it does not end"
     told = done.stdout.decode(errors="replace").splitlines()
     total = int(told.pop(0)) if told and told[0].isdigit() else 0
     if total > most:
-        raise InputError(
-            f"{path} is not readable: its arrays would unpack to {total:,} bytes, and it has {size:,}. Get it again"
-            " from who made it."
-        )
+        return f"not readable: its arrays would unpack to {total:,} bytes, and it has {size:,}"
     if told:
-        raise InputError(f"{path} is damaged: {told[0]}. Get it again from who made it.")
-    if done.returncode < 0:
-        raise InputError(f"{path} is not readable: HDF5 crashes over it. Get it again from who made it.")
+        return f"damaged: {told[0]}"
+    return "not readable: HDF5 crashes over it" if done.returncode < 0 else ""

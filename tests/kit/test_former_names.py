@@ -36,6 +36,11 @@ USES = {
         "assert tflite is folder.write and signature is functions and write.__module__.endswith('formats.onnx.write')"
     ),
     "the package's former name": "import keras_unetpp.export, keras_unetpp.search",
+    "parts by a name of one's own": (
+        "import keras_unetpp.export.place as place, keras_unetpp.search.budget as budget\n"
+        "import keras_unetpp.exporting.place\n"
+        "assert place is keras_unetpp.exporting.place and budget.Budget is kup.Budget"
+    ),
     "all names": "from keras_unetpp import *; assert export is kup.export",
 }
 

@@ -19,6 +19,7 @@ from keras_unetpp.formats.signature import Signature
 from keras_unetpp.formats.unsupported import unsupported
 from keras_unetpp.graph.describe import describe
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.kit.imports import uninterrupted
 
 LAYOUTS = ("NHWC", "NCHW")
 OPSETS = range(13, 19)
@@ -58,7 +59,8 @@ def write(model: keras.Model, path: str | os.PathLike[str], signature: Signature
     _check(signature, opset, layout, quantize)
     fed = [_fed(image, signature, layout) for image in calibration]
     FORMATS["onnx"].check_calibrated(quantize, fed)
-    import onnx
+    with uninterrupted():
+        import onnx
 
     whole = _converted(functions(model, signature), signature, opset, layout == "NCHW")
     _check_operations(whole, [layer.name for layer in model.layers])

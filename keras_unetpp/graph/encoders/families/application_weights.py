@@ -19,7 +19,7 @@ from keras_unetpp.kit.downloads import retrieve
 from keras_unetpp.kit.errors import InputError, InputWarning
 from keras_unetpp.spec.backbone_table import BACKBONES
 from keras_unetpp.weights.finite import check_finite
-from keras_unetpp.weights.h5_files import check_h5
+from keras_unetpp.weights.h5_files import fault
 
 _WAYS_OUT = (
     "Ways out: a path to that file, fetched by other means, as encoder_weights; encoder_weights=None for random"
@@ -75,16 +75,17 @@ def from_file(name: str, path: str | os.PathLike[str]) -> State:
         raise InputError(
             f"encoder_weights must be None, 'imagenet' or the path of a weights file. Received: {os.fspath(path)!r}."
         )
-    check_h5(Path(path), Path(path).stat().st_size)
+    wanted = (
+        f" Required: a file for keras.applications.{row.builder}(include_top=False"
+        f"{''.join(f', {key}={value}' for key, value in row.arguments)}), such as it downloads itself."
+    )
+    if found := fault(Path(path), Path(path).stat().st_size):
+        raise InputError(f"{path} does not hold the weights of {name!r} (it is {found}).{wanted}")
     source = original(name)
     try:
         source.load_weights(path)
     except Exception as error:  # as above
-        raise InputError(
-            f"{path} does not hold the weights of {name!r} ({_line(error)}). Required: a file for"
-            f" keras.applications.{row.builder}(include_top=False"
-            f"{''.join(f', {key}={value}' for key, value in row.arguments)}), such as it downloads itself."
-        ) from error
+        raise InputError(f"{path} does not hold the weights of {name!r} ({_line(error)}).{wanted}") from error
     _check_statistics(source, name, path)
     state = convert(source, name)
     check_finite(state, os.fspath(path))
