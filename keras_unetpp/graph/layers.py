@@ -106,10 +106,12 @@ MAKERS: dict[type, Maker] = {
     ops.Activation: lambda operation, row, spec: layers.Activation(operation.function, name=row.name),
     ops.Dropout: lambda _, row, spec: layers.Dropout(spec.dropout, name=row.name),
     ops.MaxPool: lambda operation, row, spec: _ranked("MaxPooling", spec)(operation.strides, name=row.name),
+    ops.AveragePool: lambda operation, row, spec: _ranked("AveragePooling", spec)(operation.strides, name=row.name),
     ops.Nearest: _nearest,
     ops.Bilinear: _bilinear,
     ops.Concat: lambda _, row, spec: layers.Concatenate(name=row.name),
     ops.Add: lambda _, row, spec: layers.Add(name=row.name),
+    ops.Multiply: lambda _, row, spec: layers.Multiply(name=row.name),
     ops.Output: lambda _, row, spec: layers.Activation(spec.output_activation, dtype="float32", name=row.name),
     ops.Average: lambda _, row, spec: layers.Average(dtype="float32", name=row.name),
 }

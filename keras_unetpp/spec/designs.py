@@ -10,8 +10,22 @@ from typing import NamedTuple
 
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation, Sides
-from keras_unetpp.spec.forms import Form
-from keras_unetpp.spec.ops import Affine, Bilinear, Concat, Conv, MaxPool, Nearest, Rescale, Standardize, TransposedConv
+from keras_unetpp.spec.forms import Form, constant
+from keras_unetpp.spec.ops import (
+    Activation,
+    Add,
+    Affine,
+    AveragePool,
+    Bilinear,
+    Concat,
+    Conv,
+    MaxPool,
+    Multiply,
+    Nearest,
+    Rescale,
+    Standardize,
+    TransposedConv,
+)
 from keras_unetpp.spec.rows import Writer
 
 CONV_KERNEL = 3
@@ -19,7 +33,7 @@ NORMALIZATION = "normalization"
 """Name of the layer that normalises the pixels."""
 
 RONNEBERGER, LONG = "Ronneberger et al., MICCAI 2015", "Long et al., CVPR 2015"
-PREACTIVATION = "He et al., ECCV 2016"
+PREACTIVATION, SPRINGENBERG = "He et al., ECCV 2016", "Springenberg et al., ICLR 2015 workshops"
 
 
 class Design(NamedTuple):
@@ -100,7 +114,22 @@ def _max(writer: Writer, strides: Sides) -> None:
     writer.add("pool", MaxPool(strides))
 
 
-DOWNS: Choices[Design] = Choices(max=Design("max pooling", RONNEBERGER, _max))
+def _average(writer: Writer, strides: Sides) -> None:
+    writer.add("pool", AveragePool(strides))
+
+
+def _strided(writer: Writer, strides: Sides) -> None:
+    writer.add("down", Conv(CONV_KERNEL, strides), width=writer.channels(writer.tip))
+    writer.norm_act("_down")
+
+
+DOWNS: Choices[Design] = Choices(
+    max=Design("max pooling", RONNEBERGER, _max),
+    average=Design("average pooling", "LeCun et al., Proceedings of the IEEE 1998", _average),
+    strided=Design(
+        "convolution with strides, normalisation, activation, as wide as the row above", SPRINGENBERG, _strided
+    ),
+)
 """`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis)."""
 
 
@@ -131,7 +160,44 @@ def _concat(writer: Writer, parts: Sequence[str], width: Form) -> None:
     writer.add("concat", Concat(), parts)
 
 
-MERGES: Choices[Design] = Choices(concat=Design("channels one after the other", RONNEBERGER, _concat))
+def _add(writer: Writer, parts: Sequence[str], width: Form) -> None:
+    fitted = [
+        part if writer.channels(part) == width else writer.add(f"fit{number}", Conv(1), [part], width)
+        for number, part in enumerate(parts)
+    ]
+    writer.add("sum", Add(), fitted)
+
+
+def _below(writer: Writer, parts: Sequence[str], width: Form) -> None:
+    writer.tip = parts[0]
+
+
+def _gate(writer: Writer, parts: Sequence[str], width: Form) -> None:
+    """Each skip times a map of 0..1 for each pixel, out of itself and of what comes from below.
+
+    sigmoid(psi(relu(theta(skip) + phi(below)))), each of the three a convolution of kernel 1. Both stand at the row's
+    resolution here, and not at that of the row below, so that nothing is up-sampled twice.
+    """
+    below, *skips = parts
+    gated = []
+    for number, skip in enumerate(skips, 1):
+        label = f"gate{number}"
+        theta = writer.add(f"{label}_theta", Conv(1, bias=False), [skip], width)
+        phi = writer.add(f"{label}_phi", Conv(1), [below], width)
+        writer.add(f"{label}_sum", Add(), [theta, phi])
+        writer.add(f"{label}_relu", Activation("relu", 0))
+        writer.add(f"{label}_psi", Conv(1, initializer="glorot_uniform"), width=constant(1, width))
+        writer.add(f"{label}_sigmoid", Activation("sigmoid", 0))
+        gated.append(writer.add(label, Multiply(), [skip, writer.tip]))
+    writer.add("concat", Concat(), [below, *gated])
+
+
+MERGES: Choices[Design] = Choices(
+    concat=Design("channels one after the other", RONNEBERGER, _concat),
+    add=Design("sum, after 1x1 convolutions where widths differ", LONG, _add),
+    none=Design("what comes from below alone", "Badrinarayanan et al., PAMI 2017", _below),
+    gate=Design("skips weighted by attention gates, then as concat", "Oktay et al., MIDL 2018", _gate),
+)
 """`Spec.merge`: how a node joins what comes from below with the skips of its row.
 
 Written on (writer, names of what it joins, that from below first, width of the node).

@@ -209,14 +209,24 @@ class Dropout(SameWidth, Pointwise, Weightless, OneLayer, Operation):
     kind = "dropout"
 
 
-class MaxPool(Divides, OneLayer, Operation):
-    """The largest value of each block of pixels, whose sides are the strides."""
-
-    kind = "max_pool"
+class _Pool(Divides, OneLayer):
+    """One value out of each block of pixels, whose sides are the strides."""
 
     def reach(self, cell: int, axis: int) -> Span:
         """The block."""
         return self.strides[axis] * cell, self.strides[axis] * (cell + 1) - 1
+
+
+class MaxPool(_Pool, Operation):
+    """The largest value of each block of pixels, whose sides are the strides."""
+
+    kind = "max_pool"
+
+
+class AveragePool(_Pool, Operation):
+    """The mean of each block of pixels, whose sides are the strides."""
+
+    kind = "average_pool"
 
 
 class Nearest(Multiplies, OneLayer, Operation):
@@ -264,6 +274,12 @@ class Add(_Together, Operation):
     """The sum."""
 
     kind = "add"
+
+
+class Multiply(SameWidth, Pointwise, Weightless, OneLayer, Operation):
+    """The first tensor that it reads times the second, whose one channel counts for all."""
+
+    kind = "multiply"
 
 
 class Average(_Together, Operation):
