@@ -35,7 +35,9 @@ def _conv(operation: ops.Conv, row: Row, spec: Spec) -> keras.layers.Layer:
         **{"padding": "same", "name": row.name},
     }
     if operation.depthwise:
-        return _ranked("DepthwiseConv", spec)(operation.kernel, depthwise_initializer=operation.initializer, **options)
+        # Keras' other initializers take all channels for inputs of each output, which here has one of them.
+        initializer = keras.initializers.VarianceScaling(mode="fan_out")
+        return _ranked("DepthwiseConv", spec)(operation.kernel, depthwise_initializer=initializer, **options)
     options |= {"groups": operation.groups, "kernel_initializer": operation.initializer}
     return _ranked("Conv", spec)(value(row.channels, variables(spec)), operation.kernel, **options)
 

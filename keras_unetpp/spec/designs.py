@@ -8,6 +8,7 @@ cost, pruning and export take it from here.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from keras_unetpp.spec import blocks
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form, constant
@@ -28,7 +29,6 @@ from keras_unetpp.spec.ops import (
 )
 from keras_unetpp.spec.rows import Writer
 
-CONV_KERNEL = 3
 NORMALIZATION = "normalization"
 """Name of the layer that normalises the pixels."""
 
@@ -82,27 +82,21 @@ class Up(NamedTuple):
     ranks: tuple[int, ...] = BOTH
 
 
-def _conv(writer: Writer, width: Form) -> None:
-    for step in ("1", "2"):
-        if step == "2":
-            writer.dropout()
-        writer.add(f"conv{step}", Conv(CONV_KERNEL), width=width)
-        writer.norm_act(step)
-
-
-def _preact(writer: Writer, width: Form) -> None:
-    for step in ("1", "2"):
-        if step == "2":
-            writer.dropout()
-        # Rectifying the raw image would throw half of a standardised one away.
-        if not writer.reads_image:
-            writer.norm_act(step)
-        writer.add(f"conv{step}", Conv(CONV_KERNEL), width=width)
-
-
 BLOCKS: Choices[Block] = Choices(
-    conv=Block("convolution, normalisation, activation, twice", RONNEBERGER, _conv),
-    preact=Block("normalisation, activation, convolution, twice", PREACTIVATION, _preact, normalizes_input=True),
+    conv=Block("convolution, normalisation, activation, twice", RONNEBERGER, blocks.conv),
+    preact=Block("normalisation, activation, convolution, twice", PREACTIVATION, blocks.preact, normalizes_input=True),
+    residual=Block(
+        "as conv, with what it is given added before the last activation",
+        "He et al., CVPR 2016; Quan et al., FusionNet, arXiv:1612.05360",
+        blocks.residual,
+    ),
+    separable=Block("as conv, of depthwise and 1x1 convolutions", "Chollet, CVPR 2017", blocks.separable, ranks=(2,)),
+    inverted=Block(
+        "1x1 convolution to six times the channels, depthwise, 1x1 to the width, sum where widths agree",
+        "Sandler et al., CVPR 2018",
+        blocks.inverted,
+        ranks=(2,),
+    ),
 )
 """`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
 
@@ -119,7 +113,7 @@ def _average(writer: Writer, strides: Sides) -> None:
 
 
 def _strided(writer: Writer, strides: Sides) -> None:
-    writer.add("down", Conv(CONV_KERNEL, strides), width=writer.channels(writer.tip))
+    writer.add("down", Conv(blocks.CONV_KERNEL, strides), width=writer.channels(writer.tip))
     writer.norm_act("_down")
 
 

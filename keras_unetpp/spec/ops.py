@@ -76,7 +76,7 @@ class Conv(Kernel, OneLayer, Operation):
         groups: parts that channels are cut into, each with a convolution of its own.
         depthwise: a kernel for each channel by itself.
         bias: whether it adds one.
-        initializer: of the kernel, by Keras' name.
+        initializer: of the kernel, by Keras' name; not of a depthwise one, whose variance is 1 / its size.
     """
 
     kernel: int

@@ -136,9 +136,19 @@ class Writer:
 
     def norm_act(self, step: str = "") -> None:
         """Normalisation, if any, and activation, as the Spec chose them."""
-        for label, row in (("norm", NORMS[self.chosen.norm]), ("act", ACTIVATIONS[self.chosen.activation])):
-            if row.operation is not None:
-                self.add(f"{label}{step}", row.operation)
+        self.norm(step)
+        self.act(step)
+
+    def norm(self, step: str = "") -> str:
+        """Normalisation, if the Spec chose one; the name of the row that is then the last."""
+        operation = NORMS[self.chosen.norm].operation
+        return self.tip if operation is None else self.add(f"norm{step}", operation)
+
+    def act(self, step: str = "") -> None:
+        """Activation, as the Spec chose it."""
+        operation = ACTIVATIONS[self.chosen.activation].operation
+        if operation is not None:
+            self.add(f"act{step}", operation)
 
     def dropout(self) -> None:
         """Dropout, if the Spec has it."""

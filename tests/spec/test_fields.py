@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import PRESETS, Spec
+from keras_unetpp.spec import BLOCKS, PRESETS, Spec
 from keras_unetpp.spec.fields import ACTIVATIONS, FIELDS, check_sides
 
 SHAPE = (64, 64, 3)
@@ -199,9 +199,9 @@ ERRORS = [
     ),
     ({"topology": "unet3+"}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: 'unet3+'."),
     ({"topology": ["unet"]}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: ['unet']."),
-    ({"block": "residual"}, "Spec.block must be one of 'conv', 'preact'. Received: 'residual'."),
-    ({"block": None}, "Spec.block must be one of 'conv', 'preact'. Received: None."),
-    ({"decoder_block": "x"}, "Spec.decoder_block must be one of none, 'conv', 'preact'. Received: 'x'."),
+    ({"block": "resid"}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: 'resid'."),
+    ({"block": None}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: None."),
+    ({"decoder_block": "x"}, f"Spec.decoder_block must be one of none, {', '.join(map(repr, BLOCKS))}. Received: 'x'."),
     ({"norm": "BN"}, "Spec.norm must be one of 'none', 'batch', 'group', 'instance', 'layer'. Received: 'BN'."),
     ({"norm_groups": 0}, "Spec.norm_groups must be a whole number from 1 to 65536. Received: 0."),
     (
