@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from keras_unetpp.spec import blocks
+from keras_unetpp.spec.activations import Activation
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form, constant
 from keras_unetpp.spec.ops import (
-    Activation,
     Add,
     Affine,
     AveragePool,
@@ -58,6 +58,8 @@ class Block(NamedTuple):
     Attributes:
         multiple: what all filters must be multiples of.
         normalizes_input: it normalises the tensor that it is given, and not only tensors of the node's width.
+        normalizes: the field that says how many channels it normalises besides, or adds to what it normalises.
+        divides: the field that must divide all filters.
     """
 
     text: str
@@ -66,6 +68,8 @@ class Block(NamedTuple):
     ranks: tuple[int, ...] = BOTH
     multiple: int = 1
     normalizes_input: bool = False
+    normalizes: str | None = None
+    divides: str | None = None
 
 
 class Up(NamedTuple):
@@ -96,11 +100,26 @@ BLOCKS: Choices[Block] = Choices(
         "Sandler et al., CVPR 2018",
         blocks.inverted,
         ranks=(2,),
+        normalizes_input=True,
+    ),
+    dense=Block(
+        "normalisation, activation, convolution to growth_rate channels, four times, each of all before; then 1x1",
+        "Jegou et al., CVPR 2017 workshops",
+        blocks.dense,
+        normalizes_input=True,
+        normalizes="growth_rate",
+    ),
+    grouped=Block(
+        "1x1 convolution, one in cardinality groups, 1x1, with what it is given added before the last activation",
+        "Xie et al., CVPR 2017",
+        blocks.grouped,
+        divides="cardinality",
     ),
 )
 """`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
 
-Written on (writer, width of the node); `Writer.dropout` stands before the second convolution.
+Written on (writer, width of the node); as many layers as `Writer.steps` says; `Writer.dropout` stands before the last
+convolution, in a dense one after each.
 """
 
 
@@ -113,7 +132,7 @@ def _average(writer: Writer, strides: Sides) -> None:
 
 
 def _strided(writer: Writer, strides: Sides) -> None:
-    writer.add("down", Conv(blocks.CONV_KERNEL, strides), width=writer.channels(writer.tip))
+    writer.normed_conv("down", blocks.CONV_KERNEL, writer.channels(writer.tip), strides=strides)
     writer.norm_act("_down")
 
 

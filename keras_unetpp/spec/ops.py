@@ -115,6 +115,11 @@ class Conv(Kernel, OneLayer, Operation):
         """The kernel once an output pixel."""
         return ((i, j, factor * site.cells) for i, j, factor in self.weights(site))
 
+    @property
+    def tflite(self) -> int:
+        """A convolution for each group, and what cuts and joins them."""
+        return 0 if self.groups == 1 else 600 + 300 * self.groups
+
     def tflite_values(self, site: Site) -> Iterable[Term]:
         """A bias of zeros in place of none."""
         return () if self.bias else linear(site.makes[0])
@@ -182,25 +187,6 @@ class LayerNorm(ScaleAndOffset, OneLayer, Operation):
 
     kind = "layer"
     tflite = 1_600
-
-
-@dataclass(frozen=True)
-class Activation(SameWidth, Pointwise, Weightless, OneLayer, Operation):
-    """A function of each value.
-
-    Attributes:
-        function: its name in Keras.
-        operators: bytes of those that it becomes in a .tflite file, where it is not part of another.
-    """
-
-    function: str
-    operators: int
-    kind = "activation"
-
-    @property
-    def tflite(self) -> int:
-        """Its operators."""
-        return self.operators
 
 
 class Dropout(SameWidth, Pointwise, Weightless, OneLayer, Operation):
@@ -274,6 +260,12 @@ class Add(_Together, Operation):
     """The sum."""
 
     kind = "add"
+
+
+class Maximum(_Together, Operation):
+    """The largest."""
+
+    kind = "maximum"
 
 
 class Multiply(SameWidth, Pointwise, Weightless, OneLayer, Operation):
