@@ -10,7 +10,7 @@ from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
-from keras_unetpp.spec.choices import Choices, OrNone
+from keras_unetpp.spec.choices import Choices, OrNone, remembered
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.level import check_asked
 from keras_unetpp.spec.limits import (
@@ -111,9 +111,11 @@ class Spec(Validated):
         put(self, "filters", _widths(self.filters, width, self.depth, self.backbone, self.stem))
         check_choices(self, _CHOICES)
         for (item, low, high), whole in zip(_WHOLE, _whole(self), strict=True):
-            check_whole(item, whole, low, high)
+            if type(whole) is not int or not low <= whole <= high:  # a call each is what a search would notice
+                check_whole(item, whole, low, high)
         for (item, least, most), real in zip(_REAL, _real(self), strict=True):
-            check_real(item, real, least, most)
+            if type(real) is not float or not least <= real <= most:
+                check_real(item, real, least, most)
         _check_backbone(self)
         check_shape(self.input_shape)
         check_sides(self.sides, self.divisor)
@@ -234,6 +236,14 @@ _REAL = (
 
 _whole, _real = (attrgetter(*(item for item, *_ in limits)) for limits in (_WHOLE, _REAL))
 
+_chosen = attrgetter(*(name for name, _ in _TABLES))
+
+
+@remembered(4096)
+def _are_of_rank(rank: int, chosen: tuple[str | None, ...]) -> bool:
+    rows = [table[value] for (_, table), value in zip(_TABLES, chosen, strict=True) if value is not None]
+    return all(rank in row.ranks for row in rows)
+
 
 def _count(depth: int, encoder: str | None, stem: bool) -> int:
     """How many `filters` there are: depth + 1, but for the lowest row if that is a tap."""
@@ -291,7 +301,8 @@ def check_sides(sides: Iterable[int | None], divisor: int) -> None:
 
 
 def _check_combination(spec: Spec) -> None:
-    check_ranks(spec, _TABLES)
+    if not _are_of_rank(spec.rank, _chosen(spec)):
+        check_ranks(spec, _TABLES)
     check_divided(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(
