@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.describe import describe, select
-from keras_unetpp.spec import Spec, cost, node_costs, plan, receptive_radius
+from keras_unetpp.spec import BLOCKS, DOWNS, MERGES, Spec, cost, node_costs, plan, receptive_radius
 from keras_unetpp.training.losses import CrossEntropy
 
 SMALL = "small_stages"
 pytestmark = pytest.mark.usefixtures("small_backbone")
+
+
+def of_rank(table, rank):
+    return [name for name, row in table.items() if rank in row.ranks]
 
 
 @st.composite
@@ -34,15 +38,22 @@ def specs(draw):
         filters=tuple(2 * draw(st.integers(1, 4)) for _ in range(depth + (backbone is None))),
         backbone=backbone,
         stem=stem,
-        block=draw(st.sampled_from(["conv", "preact"])),
-        decoder_block=draw(st.sampled_from([None, "conv", "preact"])),
+        block=draw(st.sampled_from(of_rank(BLOCKS, rank))),
+        decoder_block=draw(st.sampled_from([None, *of_rank(BLOCKS, rank)])),
+        block_layers=draw(st.sampled_from([(), (), (1,), (3, 2, 1, 2)[: depth + 1]])),
+        growth_rate=draw(st.sampled_from([2, 4])),
+        cardinality=draw(st.sampled_from([1, 2])),
+        bias=draw(st.booleans()),
         norm=draw(st.sampled_from(["none", "batch", "group", "instance", "layer"])),
         norm_groups=draw(st.sampled_from([1, 2])),
         norm_epsilon=draw(st.sampled_from([1e-5, 1e-3])),
         standardize_epsilon=draw(st.sampled_from([1e-5, 0.1])),
         norm_momentum=draw(st.sampled_from([0.9, 0.99])),
-        activation=draw(st.sampled_from(["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"])),
+        activation=draw(st.sampled_from(["relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "tanh"])),
+        activation_slope=draw(st.sampled_from([0.01, 0.2])),
         dropout=draw(st.sampled_from([0.0, 0.3])),
+        down=draw(st.sampled_from(of_rank(DOWNS, rank))),
+        merge=draw(st.sampled_from(of_rank(MERGES, rank))),
         up=draw(st.sampled_from(["transpose", "nearest", *(["bilinear"] if rank == 2 else [])])),
         up_kernel=draw(st.integers(2, 4)),
         normalization=draw(st.sampled_from(["auto", "none", "rescale", "standardize"])),

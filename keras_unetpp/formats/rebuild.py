@@ -70,6 +70,35 @@ class Resize(Layer):
         return (shape[0], *sides, shape[3])
 
 
+class Grouped(Layer):
+    """A convolution in groups of channels as one convolution for each, which every format and device has."""
+
+    def __init__(self, layer: Layer, use_bias: bool) -> None:
+        super().__init__(name=layer.name, dtype="float32")
+        self.shape, self.groups, self.activation = layer.kernel.shape, layer.groups, layer.activation
+        self.options = {"strides": layer.strides, "padding": layer.padding, "dilation_rate": layer.dilation_rate}
+        self.kernel = self.add_weight(shape=self.shape, name="kernel")
+        self.bias = self.add_weight(shape=self.shape[-1:], name="bias") if use_bias else None
+
+    def call(self, x: Any) -> Any:
+        """(batch, *sides, channels) -> (batch, *sides, channels), each group out of its own channels."""
+        parts = (keras.ops.split(one, self.groups, axis=-1) for one in (x, keras.ops.convert_to_tensor(self.kernel)))
+        x = keras.ops.concatenate([keras.ops.conv(*pair, **self.options) for pair in zip(*parts, strict=True)], axis=-1)
+        return self.activation(x if self.bias is None else x + self.bias)
+
+
+class Slopes(Layer):
+    """Parametric ReLU in volumes, which TFLite's own operation has not."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(name=layer.name, dtype="float32")
+        self.alpha = self.add_weight(shape=layer.alpha.shape, name="alpha")
+
+    def call(self, x: Any) -> Any:
+        """(batch, *sides, channels), values below 0 times the slope of their channel."""
+        return keras.ops.relu(x) + self.alpha * keras.ops.minimum(x, 0.0)
+
+
 def _clone(model: keras.Model, replacement: Callable[[Layer], Layer | None] = lambda layer: None,
            weights: Callable[[Layer], list[Any]] = lambda layer: layer.get_weights()) -> keras.Model:  # fmt: skip
     """A plain float32 copy with open sides and other layers or weights where told."""
@@ -146,6 +175,10 @@ _FACTORS: dict[type[Layer], _Factor] = {
 def _replacement(layer: Layer, folded: dict[str, Layer]) -> Layer | None:
     if isinstance(layer, keras.layers.BatchNormalization) and layer.name in folded:
         return keras.layers.Activation("linear", dtype="float32", name=layer.name)
+    if getattr(layer, "groups", 1) > 1 and type(layer) in _FACTORS and layer.data_format == "channels_last":
+        return Grouped(layer, use_bias=layer.use_bias or layer.name in folded)
+    if isinstance(layer, keras.layers.PReLU) and len(layer.output.shape) > 4:
+        return Slopes(layer)
     if layer.name in folded and not layer.use_bias:
         return type(layer).from_config({**layer.get_config(), "use_bias": True, "dtype": "float32"})
     if isinstance(layer, keras.layers.UpSampling2D) and layer.data_format == "channels_last":

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import ops
+from keras_unetpp.spec import activations, ops
 from keras_unetpp.spec.backbone_table import SCALINGS
 from keras_unetpp.spec.facts import OPERATIONS
 from keras_unetpp.spec.fields import Spec
@@ -35,7 +35,9 @@ def _conv(operation: ops.Conv, row: Row, spec: Spec) -> keras.layers.Layer:
         **{"padding": "same", "name": row.name},
     }
     if operation.depthwise:
-        return _ranked("DepthwiseConv", spec)(operation.kernel, depthwise_initializer=operation.initializer, **options)
+        # Keras' other initializers take all channels for inputs of each output, which here has one of them.
+        initializer = keras.initializers.VarianceScaling(mode="fan_out")
+        return _ranked("DepthwiseConv", spec)(operation.kernel, depthwise_initializer=initializer, **options)
     options |= {"groups": operation.groups, "kernel_initializer": operation.initializer}
     return _ranked("Conv", spec)(value(row.channels, variables(spec)), operation.kernel, **options)
 
@@ -92,6 +94,12 @@ def _group(operation: ops.GroupNorm, row: Row, spec: Spec) -> keras.layers.Layer
     return layers.GroupNormalization(spec.norm_groups, epsilon=spec.norm_epsilon, name=row.name)
 
 
+def _prelu(operation: activations.PRelu, row: Row, spec: Spec) -> keras.layers.Layer:
+    """Slopes begin at 0.25, as in the paper; pixels share them, so that sides stay open."""
+    sides = tuple(range(1, spec.rank + 1))
+    return layers.PReLU(keras.initializers.Constant(0.25), shared_axes=sides, name=row.name)
+
+
 MAKERS: dict[type, Maker] = {
     ops.Input: lambda _, row, spec: layers.InputLayer(spec.input_shape, name=row.name),
     ops.Rescale: lambda _, row, spec: layers.Rescaling(1 / 255, name=row.name),
@@ -103,13 +111,19 @@ MAKERS: dict[type, Maker] = {
     ops.GroupNorm: _group,
     ops.InstanceNorm: lambda _, row, spec: layers.GroupNormalization(-1, epsilon=spec.norm_epsilon, name=row.name),
     ops.LayerNorm: lambda _, row, spec: layers.LayerNormalization(epsilon=spec.norm_epsilon, name=row.name),
-    ops.Activation: lambda operation, row, spec: layers.Activation(operation.function, name=row.name),
+    activations.Activation: lambda operation, row, spec: layers.Activation(operation.function, name=row.name),
+    activations.LeakyRelu: lambda _, row, spec: layers.LeakyReLU(spec.activation_slope, name=row.name),
+    activations.Slope: lambda _, row, spec: layers.Rescaling(spec.activation_slope, name=row.name),
+    activations.PRelu: _prelu,
     ops.Dropout: lambda _, row, spec: layers.Dropout(spec.dropout, name=row.name),
     ops.MaxPool: lambda operation, row, spec: _ranked("MaxPooling", spec)(operation.strides, name=row.name),
+    ops.AveragePool: lambda operation, row, spec: _ranked("AveragePooling", spec)(operation.strides, name=row.name),
     ops.Nearest: _nearest,
     ops.Bilinear: _bilinear,
     ops.Concat: lambda _, row, spec: layers.Concatenate(name=row.name),
     ops.Add: lambda _, row, spec: layers.Add(name=row.name),
+    ops.Maximum: lambda _, row, spec: layers.Maximum(name=row.name),
+    ops.Multiply: lambda _, row, spec: layers.Multiply(name=row.name),
     ops.Output: lambda _, row, spec: layers.Activation(spec.output_activation, dtype="float32", name=row.name),
     ops.Average: lambda _, row, spec: layers.Average(dtype="float32", name=row.name),
 }

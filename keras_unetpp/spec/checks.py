@@ -1,5 +1,6 @@
 """What a Spec's choices from the tables need of its other fields, and of each other."""
 
+import math
 from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
@@ -41,8 +42,14 @@ def check_ranks(spec: Any, tables: Iterable[tuple[str, Choices[Any]]]) -> None:
 def check_divided(spec: Any) -> None:
     """Raise `InputError` unless the widths can be divided as the blocks and the normalisation divide them."""
     decoder = spec.decoder_block or spec.block
-    for name, value in (("block", spec.block), ("decoder_block", decoder)):
-        multiple = BLOCKS[value].multiple
+    chosen = (("block", spec.block),) if decoder == spec.block else (("block", spec.block), ("decoder_block", decoder))
+    for name, value in chosen:
+        block = BLOCKS[value]
+        if block.divides is not None:
+            _check_divides(spec, block.divides, f"{name}={value!r}")
+        if block.normalizes is not None and NORMS[spec.norm].in_groups:
+            _check_normalizes(spec, block.normalizes, f"{name}={value!r}")
+        multiple = block.multiple
         if multiple > 1 and any(width % multiple for width in spec.filters):
             raise InputError(
                 f"Spec.filters must be multiples of {multiple} for {name}={value!r}. Received: {spec.filters}."
@@ -55,3 +62,21 @@ def check_divided(spec: Any) -> None:
                 f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
                 f" norm_groups={spec.norm_groups}, {(*spec.filters, *read)}."
             )
+
+
+def _check_divides(spec: Any, field: str, chosen: str) -> None:
+    count = getattr(spec, field)
+    if any(width % count for width in spec.filters):
+        raise InputError(
+            f"Spec.{field} must divide all filters for {chosen}. Received: {field}={count}, {spec.filters}. Use a"
+            f" divisor of {math.gcd(*spec.filters)}."
+        )
+
+
+def _check_normalizes(spec: Any, field: str, chosen: str) -> None:
+    count = getattr(spec, field)
+    if count % spec.norm_groups:
+        raise InputError(
+            f"Spec.norm_groups must divide {field} for {chosen}. Received: norm_groups={spec.norm_groups},"
+            f" {field}={count}. Use another norm, or a multiple of {spec.norm_groups} as {field}."
+        )

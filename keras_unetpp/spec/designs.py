@@ -8,18 +8,32 @@ cost, pruning and export take it from here.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from keras_unetpp.spec import blocks
+from keras_unetpp.spec.activations import Activation
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation, Sides
-from keras_unetpp.spec.forms import Form
-from keras_unetpp.spec.ops import Affine, Bilinear, Concat, Conv, MaxPool, Nearest, Rescale, Standardize, TransposedConv
+from keras_unetpp.spec.forms import Form, constant
+from keras_unetpp.spec.ops import (
+    Add,
+    Affine,
+    AveragePool,
+    Bilinear,
+    Concat,
+    Conv,
+    MaxPool,
+    Multiply,
+    Nearest,
+    Rescale,
+    Standardize,
+    TransposedConv,
+)
 from keras_unetpp.spec.rows import Writer
 
-CONV_KERNEL = 3
 NORMALIZATION = "normalization"
 """Name of the layer that normalises the pixels."""
 
 RONNEBERGER, LONG = "Ronneberger et al., MICCAI 2015", "Long et al., CVPR 2015"
-PREACTIVATION = "He et al., ECCV 2016"
+PREACTIVATION, SPRINGENBERG = "He et al., ECCV 2016", "Springenberg et al., ICLR 2015 workshops"
 
 
 class Design(NamedTuple):
@@ -44,6 +58,8 @@ class Block(NamedTuple):
     Attributes:
         multiple: what all filters must be multiples of.
         normalizes_input: it normalises the tensor that it is given, and not only tensors of the node's width.
+        normalizes: the field that says how many channels it normalises besides, or adds to what it normalises.
+        divides: the field that must divide all filters.
     """
 
     text: str
@@ -52,6 +68,8 @@ class Block(NamedTuple):
     ranks: tuple[int, ...] = BOTH
     multiple: int = 1
     normalizes_input: bool = False
+    normalizes: str | None = None
+    divides: str | None = None
 
 
 class Up(NamedTuple):
@@ -68,31 +86,40 @@ class Up(NamedTuple):
     ranks: tuple[int, ...] = BOTH
 
 
-def _conv(writer: Writer, width: Form) -> None:
-    for step in ("1", "2"):
-        if step == "2":
-            writer.dropout()
-        writer.add(f"conv{step}", Conv(CONV_KERNEL), width=width)
-        writer.norm_act(step)
-
-
-def _preact(writer: Writer, width: Form) -> None:
-    for step in ("1", "2"):
-        if step == "2":
-            writer.dropout()
-        # Rectifying the raw image would throw half of a standardised one away.
-        if not writer.reads_image:
-            writer.norm_act(step)
-        writer.add(f"conv{step}", Conv(CONV_KERNEL), width=width)
-
-
 BLOCKS: Choices[Block] = Choices(
-    conv=Block("convolution, normalisation, activation, twice", RONNEBERGER, _conv),
-    preact=Block("normalisation, activation, convolution, twice", PREACTIVATION, _preact, normalizes_input=True),
+    conv=Block("convolution, normalisation, activation, twice", RONNEBERGER, blocks.conv),
+    preact=Block("normalisation, activation, convolution, twice", PREACTIVATION, blocks.preact, normalizes_input=True),
+    residual=Block(
+        "as conv, with what it is given added before the last activation",
+        "He et al., CVPR 2016; Quan et al., FusionNet, arXiv:1612.05360",
+        blocks.residual,
+    ),
+    separable=Block("as conv, of depthwise and 1x1 convolutions", "Chollet, CVPR 2017", blocks.separable, ranks=(2,)),
+    inverted=Block(
+        "1x1 convolution to six times the channels, depthwise, 1x1 to the width, sum where widths agree",
+        "Sandler et al., CVPR 2018",
+        blocks.inverted,
+        ranks=(2,),
+        normalizes_input=True,
+    ),
+    dense=Block(
+        "normalisation, activation, convolution to growth_rate channels, four times, each of all before; then 1x1",
+        "Jegou et al., CVPR 2017 workshops",
+        blocks.dense,
+        normalizes_input=True,
+        normalizes="growth_rate",
+    ),
+    grouped=Block(
+        "1x1 convolution, one in cardinality groups, 1x1, with what it is given added before the last activation",
+        "Xie et al., CVPR 2017",
+        blocks.grouped,
+        divides="cardinality",
+    ),
 )
 """`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
 
-Written on (writer, width of the node); `Writer.dropout` stands before the second convolution.
+Written on (writer, width of the node); as many layers as `Writer.steps` says; `Writer.dropout` stands before the last
+convolution, in a dense one after each.
 """
 
 
@@ -100,7 +127,22 @@ def _max(writer: Writer, strides: Sides) -> None:
     writer.add("pool", MaxPool(strides))
 
 
-DOWNS: Choices[Design] = Choices(max=Design("max pooling", RONNEBERGER, _max))
+def _average(writer: Writer, strides: Sides) -> None:
+    writer.add("pool", AveragePool(strides))
+
+
+def _strided(writer: Writer, strides: Sides) -> None:
+    writer.normed_conv("down", blocks.CONV_KERNEL, writer.channels(writer.tip), strides=strides)
+    writer.norm_act("_down")
+
+
+DOWNS: Choices[Design] = Choices(
+    max=Design("max pooling", RONNEBERGER, _max),
+    average=Design("average pooling", "LeCun et al., Proceedings of the IEEE 1998", _average),
+    strided=Design(
+        "convolution with strides, normalisation, activation, as wide as the row above", SPRINGENBERG, _strided
+    ),
+)
 """`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis)."""
 
 
@@ -131,7 +173,44 @@ def _concat(writer: Writer, parts: Sequence[str], width: Form) -> None:
     writer.add("concat", Concat(), parts)
 
 
-MERGES: Choices[Design] = Choices(concat=Design("channels one after the other", RONNEBERGER, _concat))
+def _add(writer: Writer, parts: Sequence[str], width: Form) -> None:
+    fitted = [
+        part if writer.channels(part) == width else writer.add(f"fit{number}", Conv(1), [part], width)
+        for number, part in enumerate(parts)
+    ]
+    writer.add("sum", Add(), fitted)
+
+
+def _below(writer: Writer, parts: Sequence[str], width: Form) -> None:
+    writer.tip = parts[0]
+
+
+def _gate(writer: Writer, parts: Sequence[str], width: Form) -> None:
+    """Each skip times a map of 0..1 for each pixel, out of itself and of what comes from below.
+
+    sigmoid(psi(relu(theta(skip) + phi(below)))), each of the three a convolution of kernel 1. Both stand at the row's
+    resolution here, and not at that of the row below, so that nothing is up-sampled twice.
+    """
+    below, *skips = parts
+    gated = []
+    for number, skip in enumerate(skips, 1):
+        label = f"gate{number}"
+        theta = writer.add(f"{label}_theta", Conv(1, bias=False), [skip], width)
+        phi = writer.add(f"{label}_phi", Conv(1), [below], width)
+        writer.add(f"{label}_sum", Add(), [theta, phi])
+        writer.add(f"{label}_relu", Activation("relu", 0))
+        writer.add(f"{label}_psi", Conv(1, initializer="glorot_uniform"), width=constant(1, width))
+        writer.add(f"{label}_sigmoid", Activation("sigmoid", 0))
+        gated.append(writer.add(label, Multiply(), [skip, writer.tip]))
+    writer.add("concat", Concat(), [below, *gated])
+
+
+MERGES: Choices[Design] = Choices(
+    concat=Design("channels one after the other", RONNEBERGER, _concat),
+    add=Design("sum, after 1x1 convolutions where widths differ", LONG, _add),
+    none=Design("what comes from below alone", "Badrinarayanan et al., PAMI 2017", _below),
+    gate=Design("skips weighted by attention gates, then as concat", "Oktay et al., MIDL 2018", _gate),
+)
 """`Spec.merge`: how a node joins what comes from below with the skips of its row.
 
 Written on (writer, names of what it joins, that from below first, width of the node).

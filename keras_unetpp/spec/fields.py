@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, fields, replace
+from operator import attrgetter
 from typing import Any
 
 from keras_unetpp.kit.errors import InputError, brief, hint
@@ -9,13 +10,14 @@ from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
-from keras_unetpp.spec.choices import Choices, OrNone
+from keras_unetpp.spec.choices import Choices, OrNone, remembered
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.level import check_asked
 from keras_unetpp.spec.limits import (
     MAX_DEPTH,
     MOST_CHANNELS,
     as_tuple,
+    check_layers,
     check_real,
     check_shape,
     check_whole,
@@ -59,12 +61,20 @@ class Spec(Validated):
     width: InitVar[int | None] = None
     block: str = _choice("conv", BLOCKS, "layers of a node")
     decoder_block: str | None = _choice(None, OrNone(BLOCKS), "block of the columns j >= 1; none: as `block`")
+    block_layers: tuple[int, ...] = described(
+        (),
+        "layers of a block, in each row or one number for all; empty: 2 convolutions, 4 dense, 1 inverted, 1 grouped",
+    )
+    growth_rate: int = described(16, "channels that each layer of a dense block adds")
+    cardinality: int = described(8, "groups of the convolutions of a grouped block; must divide every width")
+    bias: bool = described(True, "in convolutions that a normalisation follows, too; false: in the others alone")
     norm: str = _choice("batch", NORMS, "normalisation inside a node")
     norm_groups: int = described(8, "groups of group normalisation; must divide every width")
     norm_epsilon: float = described(1e-5, "added to the variance")
     norm_momentum: float = described(0.9, "of the moving averages of batch normalisation (Keras' sense)")
     activation: str = _choice("relu", ACTIVATIONS, "activation inside a node")
-    dropout: float = described(0.0, "rate between the two convolutions of a node")
+    activation_slope: float = described(0.2, "of leaky_relu below 0; 0.01 and 0.1 are in use too")
+    dropout: float = described(0.0, "rate before the last convolution of a node, and after each of a dense one")
     down: str = _choice("max", DOWNS, "down-sampling by 2")
     up: str = _choice("transpose", UPS, "up-sampling by 2")
     up_kernel: int = described(2, "kernel side of the transposed convolution, at least 2")
@@ -95,12 +105,17 @@ class Spec(Validated):
         put = object.__setattr__
         put(self, "input_shape", as_tuple("input_shape", self.input_shape))
         check_whole("depth", self.depth, 1, MAX_DEPTH)
+        if self.block_layers != ():
+            put(self, "block_layers", as_tuple("block_layers", self.block_layers))
+            check_layers(self.block_layers, self.depth)
         put(self, "filters", _widths(self.filters, width, self.depth, self.backbone, self.stem))
         check_choices(self, _CHOICES)
-        for item, low, high in _WHOLE:
-            check_whole(item, getattr(self, item), low, high)
-        for item, least, most in _REAL:
-            check_real(item, getattr(self, item), least, most)
+        for (item, low, high), whole in zip(_WHOLE, _whole(self), strict=True):
+            if type(whole) is not int or not low <= whole <= high:  # a call each is what a search would notice
+                check_whole(item, whole, low, high)
+        for (item, least, most), real in zip(_REAL, _real(self), strict=True):
+            if type(real) is not float or not least <= real <= most:
+                check_real(item, real, least, most)
         _check_backbone(self)
         check_shape(self.input_shape)
         check_sides(self.sides, self.divisor)
@@ -168,13 +183,19 @@ class Spec(Validated):
         return cls().replace(**{**row, **changes})
 
     def replace(self, **changes: Any) -> "Spec":
-        """A copy with some fields changed. A new `depth` alone cuts `filters` off or goes on doubling them."""
+        """A copy with some fields changed. A new `depth` alone cuts `filters` off or goes on doubling them.
+
+        Numbers for each row are cut off too, or the last one goes on.
+        """
         self.check_names(changes)
         depth = changes.get("depth", self.depth)
         if "filters" not in changes and type(depth) is int and 1 <= depth <= MAX_DEPTH:
             count = _count(depth, changes.get("backbone", self.backbone), changes.get("stem", self.stem))
             grown = self.filters + tuple(self.filters[-1] * 2**step for step in range(1, count - len(self.filters) + 1))
             changes["filters"] = () if changes.get("width") is not None else grown[:count]
+            if "block_layers" not in changes and len(self.block_layers) > 1:
+                rows = self.block_layers + self.block_layers[-1:] * (depth - self.depth)
+                changes["block_layers"] = rows[: depth + 1]
         return replace(self, **changes)
 
     def at_level(self, level: int) -> "Spec":
@@ -203,13 +224,25 @@ _TABLES = tuple((name, table) for name, one in _CHOICES if isinstance(table := g
 _WHOLE = (
     ("classes", 1, MOST_CHANNELS),
     ("norm_groups", 1, MOST_CHANNELS),
+    ("growth_rate", 1, MOST_CHANNELS),
+    ("cardinality", 1, MOST_CHANNELS),
     ("up_kernel", 2, 16),
     ("head_kernel", 1, 15),
 )
 _REAL = (
     *(("norm_epsilon", 0.0, 1.0), ("standardize_epsilon", 1e-8, 1e4), ("norm_momentum", 0.0, 1.0)),
-    ("dropout", 0.0, 0.95),
+    *(("activation_slope", 0.0, 1.0), ("dropout", 0.0, 0.95)),
 )
+
+_whole, _real = (attrgetter(*(item for item, *_ in limits)) for limits in (_WHOLE, _REAL))
+
+_chosen = attrgetter(*(name for name, _ in _TABLES))
+
+
+@remembered(4096)
+def _are_of_rank(rank: int, chosen: tuple[str | None, ...]) -> bool:
+    rows = [table[value] for (_, table), value in zip(_TABLES, chosen, strict=True) if value is not None]
+    return all(rank in row.ranks for row in rows)
 
 
 def _count(depth: int, encoder: str | None, stem: bool) -> int:
@@ -234,7 +267,7 @@ def _widths(filters: Any, width: Any, depth: int, encoder: str | None, stem: boo
 
 
 def _check_backbone(spec: Spec) -> None:
-    for name in ("stem", "deep_supervision"):
+    for name in ("stem", "deep_supervision", "bias"):
         if type(getattr(spec, name)) is not bool:
             raise InputError(f"Spec.{name} must be True or False. Received: {brief(getattr(spec, name))}.")
     if spec.backbone is None:
@@ -268,7 +301,8 @@ def check_sides(sides: Iterable[int | None], divisor: int) -> None:
 
 
 def _check_combination(spec: Spec) -> None:
-    check_ranks(spec, _TABLES)
+    if not _are_of_rank(spec.rank, _chosen(spec)):
+        check_ranks(spec, _TABLES)
     check_divided(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(

@@ -11,6 +11,9 @@ MAX_DEPTH = 6
 MOST_CHANNELS = 2**16
 """Of an image, of a layer, of a head."""
 
+MOST_LAYERS = 32
+"""Of a block."""
+
 MOST_PIXELS = 2**29
 """Pixels, or voxels, of an input whose sides are fixed."""
 
@@ -46,6 +49,17 @@ def check_widths(filters: Sequence[Any], count: int, depth: int, encoder: str | 
         raise InputError(
             f"Spec.filters must be at most {MOST_CHANNELS:,} each; a width doubles from row to row. Received:"
             f" {brief(tuple(filters))}. Use a smaller width or depth."
+        )
+
+
+def check_layers(counts: Sequence[Any], depth: int) -> None:
+    """Raise `InputError` unless there is a number of layers for each row, one for all, or none."""
+    if len(counts) not in (0, 1, depth + 1) or any(
+        type(one) is not int or not 1 <= one <= MOST_LAYERS for one in counts
+    ):
+        raise InputError(
+            f"Spec.block_layers must be one whole number from 1 to {MOST_LAYERS}, or depth + 1 = {depth + 1} of them,"
+            f" one a row. Received: {brief(counts)}."
         )
 
 

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
+from keras_unetpp.spec.activations import Activation, LeakyRelu, PRelu
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation
-from keras_unetpp.spec.ops import Activation, BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from keras_unetpp.spec.ops import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 
 
 class Between(NamedTuple):
@@ -43,7 +44,8 @@ def _function(name: str, text: str, source: str, operators: int = 950) -> Betwee
 ACTIVATIONS: Choices[Between] = Choices(
     relu=_function("relu", "max(x, 0)", "Nair and Hinton, ICML 2010", operators=0),
     relu6=_function("relu6", "min(max(x, 0), 6)", "Howard et al., arXiv:1704.04861", operators=0),
-    leaky_relu=_function("leaky_relu", "x, or 0.2 x below 0", "Maas et al., ICML 2013 workshops"),
+    leaky_relu=Between("x, or activation_slope times x below 0", "Maas et al., ICML 2013 workshops", LeakyRelu()),
+    prelu=Between("x, or below 0 a trained slope times x, one for each channel", "He et al., ICCV 2015", PRelu()),
     elu=_function("elu", "x, or exp(x) - 1 below 0", "Clevert et al., ICLR 2016"),
     selu=_function("selu", "elu, scaled to keep mean 0 and variance 1", "Klambauer et al., NIPS 2017"),
     gelu=_function("gelu", "x times the normal distribution's share below x", "Hendrycks and Gimpel, arXiv:1606.08415"),

@@ -76,7 +76,7 @@ class Conv(Kernel, OneLayer, Operation):
         groups: parts that channels are cut into, each with a convolution of its own.
         depthwise: a kernel for each channel by itself.
         bias: whether it adds one.
-        initializer: of the kernel, by Keras' name.
+        initializer: of the kernel, by Keras' name; not of a depthwise one, whose variance is 1 / its size.
     """
 
     kernel: int
@@ -114,6 +114,11 @@ class Conv(Kernel, OneLayer, Operation):
     def macs(self, site: Site) -> Iterable[Term]:
         """The kernel once an output pixel."""
         return ((i, j, factor * site.cells) for i, j, factor in self.weights(site))
+
+    @property
+    def tflite(self) -> int:
+        """A convolution for each group, and what cuts and joins them."""
+        return 0 if self.groups == 1 else 600 + 300 * self.groups
 
     def tflite_values(self, site: Site) -> Iterable[Term]:
         """A bias of zeros in place of none."""
@@ -184,39 +189,30 @@ class LayerNorm(ScaleAndOffset, OneLayer, Operation):
     tflite = 1_600
 
 
-@dataclass(frozen=True)
-class Activation(SameWidth, Pointwise, Weightless, OneLayer, Operation):
-    """A function of each value.
-
-    Attributes:
-        function: its name in Keras.
-        operators: bytes of those that it becomes in a .tflite file, where it is not part of another.
-    """
-
-    function: str
-    operators: int
-    kind = "activation"
-
-    @property
-    def tflite(self) -> int:
-        """Its operators."""
-        return self.operators
-
-
 class Dropout(SameWidth, Pointwise, Weightless, OneLayer, Operation):
     """In training, values set to 0 at random, at the Spec's rate."""
 
     kind = "dropout"
 
 
-class MaxPool(Divides, OneLayer, Operation):
-    """The largest value of each block of pixels, whose sides are the strides."""
-
-    kind = "max_pool"
+class _Pool(Divides, OneLayer):
+    """One value out of each block of pixels, whose sides are the strides."""
 
     def reach(self, cell: int, axis: int) -> Span:
         """The block."""
         return self.strides[axis] * cell, self.strides[axis] * (cell + 1) - 1
+
+
+class MaxPool(_Pool, Operation):
+    """The largest value of each block of pixels, whose sides are the strides."""
+
+    kind = "max_pool"
+
+
+class AveragePool(_Pool, Operation):
+    """The mean of each block of pixels, whose sides are the strides."""
+
+    kind = "average_pool"
 
 
 class Nearest(Multiplies, OneLayer, Operation):
@@ -264,6 +260,18 @@ class Add(_Together, Operation):
     """The sum."""
 
     kind = "add"
+
+
+class Maximum(_Together, Operation):
+    """The largest."""
+
+    kind = "maximum"
+
+
+class Multiply(SameWidth, Pointwise, Weightless, OneLayer, Operation):
+    """The first tensor that it reads times the second, whose one channel counts for all."""
+
+    kind = "multiply"
 
 
 class Average(_Together, Operation):

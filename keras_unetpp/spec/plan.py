@@ -100,7 +100,7 @@ class _Planner:
             if node.column == 0 and node.row in self.taps:
                 self.encode(node, reads[0] if node.row - 1 in self.taps else source)
             else:
-                self.writer.begin(node.name, reads[0])
+                self.writer.begin(node.name, reads[0], node.row)
                 self.gather(node, reads)
                 block = self.chosen.block if node.column == 0 else self.chosen.decoder_block or self.chosen.block
                 BLOCKS[block].write(self.writer, self.width(node.row))

@@ -7,6 +7,7 @@ from typing import Any
 BEFORE: dict[str, Any] = {
     **{"backbone": None, "encoder_weights": None, "stem": True, "standardize_epsilon": 0.1},
     **{"down": "max", "merge": "concat"},
+    **{"block_layers": (), "growth_rate": 16, "cardinality": 8, "bias": True, "activation_slope": 0.2},
 }
 """Field that came after the first version -> what every network had before."""
 
@@ -46,6 +47,10 @@ def as_before(record: Mapping[str, Any]) -> dict[str, Any]:
     """All or a part of the values of a Spec that an earlier version wrote, with the fields that came later."""
     standardizes = record.get("normalization") in _STANDARDIZE
     return {
-        **{name: value for name, value in BEFORE.items() if standardizes or name != "standardize_epsilon"},
+        **{
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in BEFORE.items()
+            if standardizes or name != "standardize_epsilon"
+        },
         **record,
     }

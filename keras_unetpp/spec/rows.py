@@ -1,13 +1,14 @@
 """Rows of a plan, and the writer through which the tables of design choices write them."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from keras_unetpp.spec.activations import LeakyRelu, Slope
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form
 from keras_unetpp.spec.names import layer_name
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
-from keras_unetpp.spec.ops import Dropout
+from keras_unetpp.spec.ops import Add, Conv, Dropout, Maximum
 
 IMAGE = "image"
 """The part of a network that is its input and the normalisation of the pixels."""
@@ -66,6 +67,10 @@ class Structure(NamedTuple):
     levels: tuple[int, ...]
     block: str
     decoder_block: str | None
+    block_layers: tuple[int, ...]
+    growth_rate: int
+    cardinality: int
+    bias: bool
     norm: str
     activation: str
     down: str
@@ -86,19 +91,20 @@ class Writer:
     Attributes:
         chosen: of the Spec.
         part: the node or head that is being written.
+        at_row: of the node.
         tip: name of the row that the next one reads; empty before the first.
         rows: all, by name.
     """
 
     def __init__(self, chosen: Structure, rows: Iterable[Row] = ()) -> None:
         self.chosen = chosen
-        self.part = IMAGE
+        self.part, self.at_row = IMAGE, 0
         self.rows = {row.name: row for row in rows}
         self.tip = ""
 
-    def begin(self, part: str, after: str) -> None:
+    def begin(self, part: str, after: str, at_row: int = 0) -> None:
         """Go on with another part, from the row of that name."""
-        self.part, self.tip = part, after
+        self.part, self.tip, self.at_row = part, after, at_row
 
     def add(self, label: str, operation: Operation, reads: Sequence[str] = (), width: Form | None = None) -> str:
         """Write a row that is called by its part and a label.
@@ -134,13 +140,37 @@ class Writer:
         """Whether the next row would read the pixels of the image."""
         return self.rows[self.tip].part == IMAGE
 
+    def steps(self, usual: int) -> range:
+        """Numbers of the layers of a block, from 1 on: as many as the Spec has in this row, or else the usual."""
+        counts = self.chosen.block_layers
+        return range(1, (counts[min(self.at_row, len(counts) - 1)] if counts else usual) + 1)
+
+    def normed_conv(self, label: str, kernel: int, width: Form, reads: Sequence[str] = (), **more: Any) -> str:
+        """A convolution that a normalisation follows, if the Spec has one; with a bias unless it says otherwise."""
+        bias = self.chosen.bias or NORMS[self.chosen.norm].operation is None
+        return self.add(label, Conv(kernel, bias=bias, **more), reads, width)
+
     def norm_act(self, step: str = "") -> None:
         """Normalisation, if any, and activation, as the Spec chose them."""
-        for label, row in (("norm", NORMS[self.chosen.norm]), ("act", ACTIVATIONS[self.chosen.activation])):
-            if row.operation is not None:
-                self.add(f"{label}{step}", row.operation)
+        self.norm(step)
+        self.act(step)
 
-    def dropout(self) -> None:
-        """Dropout, if the Spec has it."""
-        if self.chosen.dropout:
-            self.add("dropout", Dropout())
+    def norm(self, step: str = "") -> str:
+        """Normalisation, if the Spec chose one; the name of the row that is then the last."""
+        operation = NORMS[self.chosen.norm].operation
+        return self.tip if operation is None else self.add(f"norm{step}", operation)
+
+    def act(self, step: str = "") -> None:
+        """Activation, as the Spec chose it."""
+        operation, given = ACTIVATIONS[self.chosen.activation].operation, self.tip
+        if isinstance(operation, LeakyRelu) and isinstance(self.rows[given].operation, Add):
+            # TensorFlow 2.21 on CPU joins convolution, sum and leaky ReLU into one, and forgets the slope.
+            below = self.add(f"act{step}_below", Slope())
+            self.add(f"act{step}", Maximum(), [given, below])
+        elif operation is not None:
+            self.add(f"act{step}", operation)
+
+    def dropout(self, step: str = "") -> None:
+        """Dropout, if the Spec has it; not of the image."""
+        if self.chosen.dropout and not self.reads_image:
+            self.add(f"dropout{step}", Dropout())

@@ -210,7 +210,8 @@ def test_a_row_says_what_it_needs_of_the_other_fields(monkeypatch):
     with pytest.raises(InputError) as caught:
         Spec((8, 8, 8, 1), filters=(4, 8), depth=1, decoder_block="bottleneck")
     assert str(caught.value) == (
-        "Spec.decoder_block='bottleneck' is for 2-D: Keras has none for 3-D. Use 'conv' or 'preact'."
+        "Spec.decoder_block='bottleneck' is for 2-D: Keras has none for 3-D."
+        f" Use {' or '.join(repr(name) for name, row in BLOCKS.items() if 3 in row.ranks)}."
     )
     spec = spec_of({"block": "bottleneck"}, norm="group", norm_groups=4)
     with pytest.raises(InputError) as caught:

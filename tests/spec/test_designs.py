@@ -31,7 +31,7 @@ def smallest(name, key, rank, **fields):
     filters = tuple(4 * wide + 2 * row * wide for row in range(2))
     shape = (*((8, 4, 6)[:rank]), 3)
     fields = {"norm": "none", "head_activation": "linear", **fields, name: key}
-    return Spec(shape, classes=2, depth=1, filters=filters, norm_groups=2, **fields)
+    return Spec(shape, classes=2, depth=1, filters=filters, norm_groups=2, cardinality=2, **fields)
 
 
 def test_the_tables():

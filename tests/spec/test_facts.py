@@ -8,6 +8,7 @@ from counting import macs_of
 
 from keras_unetpp.graph.layers import MAKERS, make
 from keras_unetpp.spec import Spec
+from keras_unetpp.spec.activations import LeakyRelu, PRelu, Slope
 from keras_unetpp.spec.facts import (
     FACTS,
     OPERATIONS,
@@ -20,7 +21,7 @@ from keras_unetpp.spec.facts import (
     Weightless,
 )
 from keras_unetpp.spec.forms import constant, value
-from keras_unetpp.spec.ops import Add, Bilinear, Concat, Conv, Dropout, MaxPool, Nearest, TransposedConv
+from keras_unetpp.spec.ops import Add, AveragePool, Bilinear, Concat, Conv, Dropout, MaxPool, Nearest, TransposedConv
 from keras_unetpp.spec.plan import variables
 from keras_unetpp.spec.rows import Row
 
@@ -36,6 +37,7 @@ CASES = [
     *(TransposedConv(kernel, (2, 2)) for kernel in (2, 3, 4, 5)),
     *(TransposedConv(4, (4, 4)), TransposedConv(3, THICK), TransposedConv(3, (1, 1))),
     *(MaxPool((2, 2)), MaxPool((4, 2)), MaxPool(THICK)),
+    *(AveragePool((2, 2)), AveragePool(THICK), PRelu(), LeakyRelu(), Slope()),
     *(Nearest((2, 2)), Nearest((4, 4)), Nearest(THICK)),
     *(Bilinear((2, 2)), Bilinear((4, 4))),
 ]

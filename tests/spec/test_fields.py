@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import PRESETS, Spec
+from keras_unetpp.spec import BLOCKS, PRESETS, Spec
 from keras_unetpp.spec.fields import ACTIVATIONS, FIELDS, check_sides
 
 SHAPE = (64, 64, 3)
@@ -20,16 +20,21 @@ NOT_DEFAULT = {
     "filters": (4, 8, 12),
     "block": "preact",
     "decoder_block": "conv",
+    "block_layers": (1, 2, 3, 2),
+    "growth_rate": 12,
+    "cardinality": 2,
+    "bias": False,
     "norm": "group",
     "norm_groups": 4,
     "norm_epsilon": 1e-3,
     "norm_momentum": 0.99,
-    "activation": "silu",
+    "activation": "leaky_relu",
+    "activation_slope": 0.01,
     "dropout": 0.25,
-    "down": "max",
+    "down": "average",
     "up": "nearest",
     "up_kernel": 3,
-    "merge": "concat",
+    "merge": "add",
     "backbone": "mobilenet_v2",
     "encoder_weights": "imagenet",
     "stem": False,
@@ -199,9 +204,32 @@ ERRORS = [
     ),
     ({"topology": "unet3+"}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: 'unet3+'."),
     ({"topology": ["unet"]}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: ['unet']."),
-    ({"block": "residual"}, "Spec.block must be one of 'conv', 'preact'. Received: 'residual'."),
-    ({"block": None}, "Spec.block must be one of 'conv', 'preact'. Received: None."),
-    ({"decoder_block": "x"}, "Spec.decoder_block must be one of none, 'conv', 'preact'. Received: 'x'."),
+    ({"block": "resid"}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: 'resid'."),
+    ({"block": None}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: None."),
+    ({"decoder_block": "x"}, f"Spec.decoder_block must be one of none, {', '.join(map(repr, BLOCKS))}. Received: 'x'."),
+    *(
+        (
+            {"block_layers": layers, "depth": 2},
+            "Spec.block_layers must be one whole number from 1 to 32, or depth + 1 = 3 of them, one a row. Received:"
+            f" {layers}.",
+        )
+        for layers in [(2, 2), (0,), (2, 33, 2), (2.0,)]
+    ),
+    ({"block_layers": 2}, "Spec.block_layers must be a tuple or list. Received: 2."),
+    ({"growth_rate": 0}, "Spec.growth_rate must be a whole number from 1 to 65536. Received: 0."),
+    ({"cardinality": 0}, "Spec.cardinality must be a whole number from 1 to 65536. Received: 0."),
+    (
+        {"decoder_block": "grouped", "width": 12, "depth": 1},
+        "Spec.cardinality must divide all filters for decoder_block='grouped'. Received: cardinality=8, (12, 24). Use a"
+        " divisor of 12.",
+    ),
+    (
+        {"block": "dense", "norm": "group", "growth_rate": 12},
+        "Spec.norm_groups must divide growth_rate for block='dense'. Received: norm_groups=8, growth_rate=12. Use"
+        " another norm, or a multiple of 8 as growth_rate.",
+    ),
+    ({"bias": 0}, "Spec.bias must be True or False. Received: 0."),
+    ({"activation_slope": -0.1}, "Spec.activation_slope must be a number from 0.0 to 1.0. Received: -0.1."),
     ({"norm": "BN"}, "Spec.norm must be one of 'none', 'batch', 'group', 'instance', 'layer'. Received: 'BN'."),
     ({"norm_groups": 0}, "Spec.norm_groups must be a whole number from 1 to 65536. Received: 0."),
     (
@@ -221,8 +249,8 @@ ERRORS = [
     ),
     ({"dropout": 1}, "Spec.dropout must be a number from 0.0 to 0.95. Received: 1."),
     ({"dropout": True}, "Spec.dropout must be a number from 0.0 to 0.95. Received: True."),
-    ({"down": "stride"}, "Spec.down must be one of 'max'. Received: 'stride'."),
-    ({"merge": "add"}, "Spec.merge must be one of 'concat'. Received: 'add'."),
+    ({"down": "stride"}, "Spec.down must be one of 'max', 'average', 'strided'. Received: 'stride'."),
+    ({"merge": "sum"}, "Spec.merge must be one of 'concat', 'add', 'none', 'gate'. Received: 'sum'."),
     ({"up": "pixel"}, "Spec.up must be one of 'transpose', 'nearest', 'bilinear'. Received: 'pixel'."),
     (
         {"up": "bilinear", "input_shape": (16, 16, 16, 1)},

@@ -1,0 +1,122 @@
+"""What blocks write: each of these is the `write` of a row of `designs.BLOCKS`."""
+
+from keras_unetpp.spec.forms import Form, constant, scaled
+from keras_unetpp.spec.ops import Add, Concat, Conv
+from keras_unetpp.spec.rows import Writer
+
+CONV_KERNEL = 3
+EXPANSION = 6
+"""Of an inverted block: channels of its depthwise convolution, over those that it is given."""
+
+
+def conv(writer: Writer, width: Form) -> None:
+    """(convolution, normalisation, activation) twice."""
+    steps = writer.steps(2)
+    for step in steps:
+        if step == steps[-1]:
+            writer.dropout()
+        writer.normed_conv(f"conv{step}", CONV_KERNEL, width)
+        writer.norm_act(f"{step}")
+
+
+def preact(writer: Writer, width: Form) -> None:
+    """(normalisation, activation, convolution) twice."""
+    steps = writer.steps(2)
+    for step in steps:
+        last = step == steps[-1]
+        if last:
+            writer.dropout()
+        # Rectifying the raw image would throw half of a standardised one away.
+        if not writer.reads_image:
+            writer.norm_act(f"{step}")
+        if last:
+            writer.add(f"conv{step}", Conv(CONV_KERNEL), width=width)
+        else:
+            writer.normed_conv(f"conv{step}", CONV_KERNEL, width)
+
+
+def residual(writer: Writer, width: Form) -> None:
+    """As `conv`, with what it is given added before the last activation."""
+    given, steps = writer.tip, writer.steps(2)
+    for step in steps[:-1]:
+        writer.normed_conv(f"conv{step}", CONV_KERNEL, width)
+        writer.norm_act(f"{step}")
+    writer.dropout()
+    writer.normed_conv(f"conv{steps[-1]}", CONV_KERNEL, width)
+    _sum(writer, given, f"{steps[-1]}", "", width)
+
+
+def separable(writer: Writer, width: Form) -> None:
+    """(depthwise convolution, convolution of kernel 1, normalisation, activation) twice."""
+    steps = writer.steps(2)
+    for step in steps:
+        if step == steps[-1]:
+            writer.dropout()
+        writer.add(f"depthwise{step}", Conv(CONV_KERNEL, depthwise=True, bias=False))
+        writer.normed_conv(f"conv{step}", 1, width)
+        writer.norm_act(f"{step}")
+
+
+def inverted(writer: Writer, width: Form) -> None:
+    """Convolution of kernel 1 to many channels, depthwise convolution, one of kernel 1 to few; the sum if it can be."""
+    _from_image(writer, width)
+    steps = writer.steps(1)
+    for step in steps:
+        given = writer.tip
+        writer.normed_conv(f"expand{step}", 1, scaled(writer.channels(given), EXPANSION))
+        writer.norm_act(f"_expand{step}")
+        writer.normed_conv(f"depthwise{step}", CONV_KERNEL, width, depthwise=True)
+        writer.norm_act(f"_depthwise{step}")
+        if step == steps[-1]:
+            writer.dropout()
+        writer.normed_conv(f"project{step}", 1, width)
+        made = writer.norm(f"_project{step}")
+        if writer.channels(given) == width:
+            writer.add(f"add{step}", Add(), [made, given])
+
+
+def dense(writer: Writer, width: Form) -> None:
+    """(normalisation, activation, convolution to a few channels) four times, each of all before; then to the width."""
+    _from_image(writer, width)
+    growth = constant(writer.chosen.growth_rate, width)
+    for step in writer.steps(4):
+        before = writer.tip
+        writer.norm_act(f"{step}")
+        writer.normed_conv(f"conv{step}", CONV_KERNEL, growth)
+        writer.dropout(f"{step}")
+        writer.add(f"concat{step}", Concat(), [before, writer.tip])
+    writer.norm_act("_project")
+    writer.add("project", Conv(1), width=width)
+
+
+def grouped(writer: Writer, width: Form) -> None:
+    """Convolutions of kernel 1, in groups of channels, of kernel 1; the sum with what they are given, activation."""
+    _from_image(writer, width)
+    steps = writer.steps(1)
+    for step in steps:
+        given = writer.tip
+        writer.normed_conv(f"reduce{step}", 1, width)
+        writer.norm_act(f"_reduce{step}")
+        if step == steps[-1]:
+            writer.dropout()
+        writer.normed_conv(f"grouped{step}", CONV_KERNEL, width, groups=writer.chosen.cardinality)
+        writer.norm_act(f"_grouped{step}")
+        writer.normed_conv(f"expand{step}", 1, width)
+        _sum(writer, given, f"_expand{step}", f"{step}", width)
+
+
+def _from_image(writer: Writer, width: Form) -> None:
+    """A first convolution, as these networks begin with, where the image itself would be read."""
+    if writer.reads_image:
+        writer.normed_conv("conv0", CONV_KERNEL, width)
+        writer.norm_act("0")
+
+
+def _sum(writer: Writer, given: str, norm: str, step: str, width: Form) -> None:
+    """Normalise, add what the block was given, brought to the node's width where need be, and activate."""
+    made = writer.norm(norm)
+    if writer.channels(given) != width:
+        writer.normed_conv(f"shortcut{step}", 1, width, [given])
+        given = writer.norm(f"_shortcut{step}")
+    writer.add(f"add{step}", Add(), [made, given])
+    writer.act(norm)
