@@ -29,8 +29,8 @@ TOGETHER = {
 """Networks that between them have all rows."""
 
 
-def spec_of(**fields):
-    return Spec((16, 16, 3), **{"depth": 2, "filters": (4, 6, 8), "growth_rate": 4, "cardinality": 2, **fields})
+def spec_of(shape=(16, 16, 3), **fields):
+    return Spec(shape, **{"depth": 2, "filters": (4, 6, 8), "growth_rate": 4, "cardinality": 2, **fields})
 
 
 def never_moved(model, x):
@@ -84,7 +84,7 @@ def test_all_rows_are_exported(name, shape, tmp_path, small_backbone):
         if rank in getattr({**TABLES, "decoder_block": BLOCKS, "activation": ACTIVATIONS}.get(field, {}).get(value),
                            "ranks", (rank,))
     }  # fmt: skip
-    specs = [spec_of(input_shape=shape, **fields)]
+    specs = [spec_of(shape, **fields)]
     if rank == 2:
         specs.append(spec_of(filters=(4, 6), backbone=small_backbone, **fields))
     for number, spec in enumerate(specs):
