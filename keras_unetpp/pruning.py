@@ -123,8 +123,7 @@ def levels(model: UNetPP | Spec | Artefact | str | os.PathLike[str], data: Data 
         told = f"{model.name}: {model.count_params():,} parameters"
         return _scored(model, told, runs, about.sides, about.channels, data, size, repeat, progress, options)
     sides = size or _default_sides(model, about.spec, data, options)
-    there = with_mean(model).output_names
-    rows = LevelTable(row for row in level_costs(about.spec, sides) if row.name in there)
+    rows = LevelTable(row for row in level_costs(about.spec, sides) if row.name in about.names)
     timed = {row.level: compiled(select(model, row.name)) for row in rows} if repeat else {}
     times = latencies(timed, (*sides, about.channels), repeat)
     rows = LevelTable(replace(row, latency=times.get(row.level)) for row in rows)

@@ -44,7 +44,7 @@ def pairs(labelled: Iterable[Any], signature: Signature) -> list[Pair]:
     """Images as in `batches`, each with its mask as `keras_unetpp.data.masks.as_ids` takes it.
 
     Args:
-        labelled: as `training.pairs.images_and_masks` takes them.
+        labelled: as `data.pairs.images_and_masks` takes them.
         signature: of the file.
 
     Raises:

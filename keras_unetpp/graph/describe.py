@@ -50,6 +50,11 @@ class Description:
         return tuple(level for name in self.outputs if (level := level_of(name)) is not None)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Those that can be asked for: its outputs and, of several, their average."""
+        return (*self.outputs, *([MEAN] if len(self.outputs) > 1 else []))
+
+    @property
     def image(self) -> Any:
         """The tensor that it reads."""
         return self.model.inputs[0]
@@ -114,7 +119,7 @@ class Description:
     def with_mean(self) -> dict[str, Any]:
         """All outputs and, of several, their average."""
         own = dict(self.outputs)
-        if len(own) > 1:
+        if len(self.names) > len(own):
             own[MEAN] = keras.layers.Average(dtype="float32", name=MEAN)(list(own.values()))
         return own
 

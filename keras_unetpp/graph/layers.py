@@ -127,7 +127,7 @@ MAKERS: dict[type, Maker] = {
     ops.Output: lambda _, row, spec: layers.Activation(spec.output_activation, dtype="float32", name=row.name),
     ops.Average: lambda _, row, spec: layers.Average(dtype="float32", name=row.name),
 }
-"""A maker for each operation; a backbone's is `graph.encoder`, since it makes many layers."""
+"""A maker for each operation; a backbone's is `graph.encoders.encode`, since it makes many layers."""
 
 if missing := [one.__name__ for one in OPERATIONS if one not in MAKERS and one is not ops.Backbone]:
     raise TypeError(f"graph.layers lacks a maker for {', '.join(missing)}.")

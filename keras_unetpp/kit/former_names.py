@@ -61,7 +61,7 @@ NOW = {
 def keep_former_names() -> None:
     """Let the former names and all modules within them be imported."""
     for name in FUNCTIONS:
-        sys.modules.setdefault(f"{PACKAGE}.{name}", _Former(f"{PACKAGE}.{name}", f"{PACKAGE}.{NOW[name]}"))
+        sys.modules.setdefault(f"{PACKAGE}.{name}", _OfFunction(f"{PACKAGE}.{name}", f"{PACKAGE}.{NOW[name]}"))
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         # First of all: the path of a package that has moved would lead others to second copies of its modules.
         sys.meta_path.insert(0, _Finder())
@@ -75,16 +75,20 @@ class _Former(ModuleType):
         self.__path__: list[str] = []
         self.now = now
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """What is imported within it can be had from the function too: `import keras_unetpp.export.place as place`."""
-        super().__setattr__(name, value)
-        if isinstance(value, ModuleType):
-            setattr(getattr(importlib.import_module(self.now), self.__name__.rpartition(".")[2]), name, value)
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return getattr(importlib.import_module(self.now), name)
+
+
+class _OfFunction(_Former):
+    """One whose name is a function now."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """What is imported within it can be had from the function too: `import keras_unetpp.export.place as place`."""
+        super().__setattr__(name, value)
+        if isinstance(value, ModuleType):
+            setattr(getattr(self, self.__name__.rpartition(".")[2]), name, value)
 
 
 class _Finder:

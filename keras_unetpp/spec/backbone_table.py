@@ -34,7 +34,7 @@ class Entry:
 
     Attributes:
         name: what `Spec.backbone` calls it.
-        template: module of `graph.templates` that builds it: `applications`, `lite`, `resnet` or `vgg`.
+        template: module of `graph.encoders.families` that builds it: `applications`, `lite`, `resnet` or `vgg`.
         builder: the function in `keras.applications`; empty for the other templates.
         arguments: further arguments of that function.
         taps: (reduction, layer) pairs: the layer of the template whose output has input / reduction pixels a side.

@@ -6,8 +6,6 @@ A weight is found by them everywhere: in pruned, saved and exported networks, an
 import re
 from typing import Any
 
-from keras_unetpp.spec.level import MEAN
-
 _NODE = re.compile(r"x_(\d+)_(\d+)(?:_(.+))?")
 _HEAD = re.compile(r"L(\d+)(?:_(.+))?")
 _UP = re.compile(r"up(\d+)")
@@ -73,7 +71,3 @@ def backbone_layer(name: str) -> tuple[int, str] | None:
     """Of a layer in column 0: its row, and the name that it has in a backbone by itself."""
     match = _NODE.fullmatch(name)
     return (int(match[1]), match[3]) if match and match[2] == "0" and match[3] else None
-
-
-__all__ = ["MEAN", "asked_level", "backbone_layer", "head_name", "layer_name", "level_of", "node_name", "part_of",
-           "row_of", "up_label", "up_of"]  # fmt: skip

@@ -29,6 +29,10 @@ USES = {
         "assert onnx is run and operations is saved_model.operations and worker is process.worker\n"
         "assert keras_unetpp.artefacts.tflite.__name__ == 'keras_unetpp.formats.tflite.run' and models is keras_file"
     ),
+    "parts of a package whose names are in a module": (
+        "import warnings; warnings.simplefilter('error', ImportWarning)\n"
+        "import keras_unetpp.artefacts.tflite, keras_unetpp.artefacts.runtime, keras_unetpp.export.place"
+    ),
     "what wrote exported files": (
         "from keras_unetpp.export import onnx_quantize, signature, tflite\n"
         "from keras_unetpp.exporting.onnx import write\n"
