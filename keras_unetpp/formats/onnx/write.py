@@ -121,10 +121,27 @@ def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
     graph.make_node("Sub", [one, erf], outputs=node.output, name=name)
 
 
+def _optimizers() -> dict[str, Any]:
+    """What tf2onnx makes the graph simpler by, but for reshapes that are outputs.
+
+    To make their shape a constant it adds an axis of 1 and cuts it off for all that reads them, outputs not among it.
+    Whether one is an output already when its turn comes depends on names, so on what else this process has converted.
+    """
+    from tf2onnx import optimizer
+
+    class Reshapes(optimizer.ReshapeOptimizer):  # type: ignore[misc]
+        def _optimize_reshape(self, node: Any, graph: Any) -> bool:
+            return node.output[0] not in graph.outputs and super()._optimize_reshape(node, graph)
+
+    return {**optimizer._get_optimizers(), "reshape_optimizer": Reshapes}
+
+
 def _converted(levels: Levels, signature: Signature, opset: int, channels_first: bool) -> Any:
     """The graph of all levels, by tf2onnx."""
     import tensorflow as tf
-    import tf2onnx
+    from tf2onnx import tf_loader
+    from tf2onnx.optimizer import optimize_graph
+    from tf2onnx.tfonnx import process_tf_graph
 
     last = list(range(len(signature.shape)))
     first = [0, last[-1], *last[1:-1]]
@@ -139,12 +156,19 @@ def _converted(levels: Levels, signature: Signature, opset: int, channels_first:
 
     shape = tuple(signature.shape[axis] for axis in (first if channels_first else last))
     spec = tf.TensorSpec(shape, getattr(tf, signature.input), name="image")
-    options: dict[str, Any] = {"custom_op_handlers": {"Erfc": (_erfc, [])}}
+    concrete = tf.function(every).get_concrete_function(spec)
+    image, *_ = (tensor.name for tensor in concrete.inputs if tensor.dtype != tf.resource)
+    names = {tensor.name: name for name, tensor in concrete.structured_outputs.items()}
     logger = logging.getLogger("tf2onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        proto, _ = tf2onnx.convert.from_function(tf.function(every), [spec], opset=opset, **options)
+        frozen = tf_loader.from_function(concrete, [image], list(names))
+        with tf.device("/cpu:0"), tf.Graph().as_default() as graph:
+            tf.import_graph_def(frozen, name="")
+            whole = process_tf_graph(graph, opset=opset, custom_op_handlers={"Erfc": (_erfc, [])}, input_names=[image],
+                                     output_names=list(names), tensors_to_rename={image: "image", **names},
+                                     continue_on_error=True)  # fmt: skip
+            return optimize_graph(whole, optimizers=_optimizers()).make_model(f"converted from {signature.names}")
     finally:
         logger.setLevel(level)
-    return proto
