@@ -45,8 +45,9 @@ def _presets() -> None:
         macs = f"{giga(found.macs)} MACs at {' x '.join(map(str, size))}"
         rows.append((name, f"{found.params / 1e6:.2f} M parameters{stated}", macs, preset.text, preset.source))
         departs.append([f"    departs: {preset.departs}"] if preset.departs else [])
-    told = [line for row, more in zip(_columns(rows), departs, strict=True) for line in (row, *more)]
-    say("\n".join(["--preset: fields of a network, which others change", *told]))
+    say("--preset: fields of a network, which others change")
+    for row, more in zip(_columns(rows), departs, strict=True):  # one by one, since a long text is cut
+        say("\n".join([row, *more]))
 
 
 def _only(ranks: Iterable[int], every: Iterable[int]) -> str:
