@@ -36,6 +36,8 @@ def specs(draw):
         topology=topology,
         depth=depth,
         filters=tuple(2 * draw(st.integers(1, 4)) for _ in range(depth + (backbone is None))),
+        decoder_filters=draw(st.sampled_from([(), (), (6, 2, 4)[:depth]])),
+        max_filters=draw(st.sampled_from([None, 8])),
         backbone=backbone,
         stem=stem,
         block=draw(st.sampled_from(of_rank(BLOCKS, rank))),

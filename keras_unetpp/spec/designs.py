@@ -159,13 +159,13 @@ def _bilinear(writer: Writer, strides: Sides, width: Form) -> None:
 
 
 UPS: Choices[Up] = Choices(
-    transpose=Up("transposed convolution, to the width of the row above", LONG, _transpose, Bilinear),
+    transpose=Up("transposed convolution, to the width of the node", LONG, _transpose, Bilinear),
     nearest=Up("each pixel repeated", "Odena et al., Distill 2016", _nearest, Nearest),
     bilinear=Up("bilinear interpolation", LONG, _bilinear, Bilinear, ranks=(2,)),
 )
 """`Spec.up`: how a row is brought to the resolution of the row above.
 
-Written on (writer, strides by axis, width of the row above).
+Written on (writer, strides by axis, width of the node that reads it).
 """
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from keras_unetpp.kit.errors import InputError, brief, hint
 from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
+from keras_unetpp.spec import widths
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
@@ -21,7 +22,6 @@ from keras_unetpp.spec.limits import (
     check_real,
     check_shape,
     check_whole,
-    check_widths,
 )
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.presets import PRESETS
@@ -59,6 +59,10 @@ class Spec(Validated):
     depth: int = described(4, f"rows below the first, and levels: 1..{MAX_DEPTH}")
     filters: tuple[int, ...] = described((), "widths of rows 0..depth, top first; with a backbone, of rows 0..depth-1")
     width: InitVar[int | None] = None
+    max_filters: int | None = described(None, "where widths that double from row to row stop; none: nowhere")
+    decoder_filters: tuple[int, ...] = described(
+        (), "widths of the nodes of columns j >= 1, of rows 0..depth-1; empty: as `filters`"
+    )
     block: str = _choice("conv", BLOCKS, "layers of a node")
     decoder_block: str | None = _choice(None, OrNone(BLOCKS), "block of the columns j >= 1; none: as `block`")
     block_layers: tuple[int, ...] = described(
@@ -108,7 +112,10 @@ class Spec(Validated):
         if self.block_layers != ():
             put(self, "block_layers", as_tuple("block_layers", self.block_layers))
             check_layers(self.block_layers, self.depth)
-        put(self, "filters", _widths(self.filters, width, self.depth, self.backbone, self.stem))
+        put(self, "filters", widths.filters(
+            self.filters, width, self.max_filters, self.depth, self.backbone, self.stem))  # fmt: skip
+        if self.decoder_filters != ():
+            put(self, "decoder_filters", widths.decoder_filters(self.decoder_filters, self.max_filters, self.depth))
         check_choices(self, _CHOICES)
         for (item, low, high), whole in zip(_WHOLE, _whole(self), strict=True):
             if type(whole) is not int or not low <= whole <= high:  # a call each is what a search would notice
@@ -179,23 +186,16 @@ class Spec(Validated):
         """
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}.{hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
-        row = {key: value for key, value in PRESETS[name].items() if key != "width" or "filters" not in changes}
-        return cls().replace(**{**row, **changes})
+        return cls().replace(**PRESETS[name].fields).replace(**changes)
 
     def replace(self, **changes: Any) -> "Spec":
-        """A copy with some fields changed. A new `depth` alone cuts `filters` off or goes on doubling them.
+        """A copy with some fields changed. A new `depth` alone cuts widths off or goes on doubling them.
 
-        Numbers for each row are cut off too, or the last one goes on.
+        Other numbers for each row are cut off too, or the last one goes on. A new `max_filters` alone cuts widths down
+        to it.
         """
         self.check_names(changes)
-        depth = changes.get("depth", self.depth)
-        if "filters" not in changes and type(depth) is int and 1 <= depth <= MAX_DEPTH:
-            count = _count(depth, changes.get("backbone", self.backbone), changes.get("stem", self.stem))
-            grown = self.filters + tuple(self.filters[-1] * 2**step for step in range(1, count - len(self.filters) + 1))
-            changes["filters"] = () if changes.get("width") is not None else grown[:count]
-            if "block_layers" not in changes and len(self.block_layers) > 1:
-                rows = self.block_layers + self.block_layers[-1:] * (depth - self.depth)
-                changes["block_layers"] = rows[: depth + 1]
+        changes |= widths.followed(self, changes)
         return replace(self, **changes)
 
     def at_level(self, level: int) -> "Spec":
@@ -243,27 +243,6 @@ _chosen = attrgetter(*(name for name, _ in _TABLES))
 def _are_of_rank(rank: int, chosen: tuple[str | None, ...]) -> bool:
     rows = [table[value] for (_, table), value in zip(_TABLES, chosen, strict=True) if value is not None]
     return all(rank in row.ranks for row in rows)
-
-
-def _count(depth: int, encoder: str | None, stem: bool) -> int:
-    """How many `filters` there are: depth + 1, but for the lowest row if that is a tap."""
-    own = encoder is None or bool(stem and backbone(encoder).taps[0].row > depth)  # any stem, which is checked later
-    return depth + own
-
-
-def _widths(filters: Any, width: Any, depth: int, encoder: str | None, stem: bool) -> tuple[int, ...]:
-    if width is not None and filters:
-        raise InputError(
-            f"Give Spec filters or width, not both. Received: filters={brief(filters)}, width={brief(width)}."
-        )
-    count = _count(depth, encoder, stem)
-    if not filters:
-        first = (32 if encoder is None else 16) if width is None else width
-        check_whole("width", first, 1, MOST_CHANNELS)
-        filters = tuple(first * 2**row for row in range(count))
-    widths = as_tuple("filters", filters)
-    check_widths(widths, count, depth, encoder)
-    return widths
 
 
 def _check_backbone(spec: Spec) -> None:
