@@ -116,7 +116,8 @@ class Spec(Validated):
             self.filters, width, self.max_filters, self.depth, self.backbone, self.stem))  # fmt: skip
         if self.decoder_filters != ():
             put(self, "decoder_filters", widths.decoder_filters(self.decoder_filters, self.max_filters, self.depth))
-        check_choices(self, _CHOICES)
+        if not (suit := _suit(self)):
+            check_choices(self, _CHOICES)
         for (item, low, high), whole in zip(_WHOLE, _whole(self), strict=True):
             if type(whole) is not int or not low <= whole <= high:  # a call each is what a search would notice
                 check_whole(item, whole, low, high)
@@ -126,6 +127,8 @@ class Spec(Validated):
         _check_backbone(self)
         check_shape(self.input_shape)
         check_sides(self.sides, self.divisor)
+        if not suit:
+            check_ranks(self, _TABLES)
         _check_combination(self)
 
     @property
@@ -236,13 +239,23 @@ _REAL = (
 
 _whole, _real = (attrgetter(*(item for item, *_ in limits)) for limits in (_WHOLE, _REAL))
 
-_chosen = attrgetter(*(name for name, _ in _TABLES))
+_chosen = attrgetter(*(name for name, _ in _CHOICES))
+
+
+def _suit(spec: Spec) -> bool:
+    """Whether all choices are ones of their tables, and for the rank of the input."""
+    try:
+        return _are_of_rank(spec.rank, _chosen(spec))
+    except TypeError:  # a list or the like, which is no key
+        return False
 
 
 @remembered(4096)
 def _are_of_rank(rank: int, chosen: tuple[str | None, ...]) -> bool:
-    rows = [table[value] for (_, table), value in zip(_TABLES, chosen, strict=True) if value is not None]
-    return all(rank in row.ranks for row in rows)
+    values = dict(zip((name for name, _ in _CHOICES), chosen, strict=True))
+    if any(values[name] not in allowed for name, allowed in _CHOICES):
+        return False
+    return all(rank in table[value].ranks for name, table in _TABLES if (value := values[name]) is not None)
 
 
 def _check_backbone(spec: Spec) -> None:
@@ -250,10 +263,11 @@ def _check_backbone(spec: Spec) -> None:
         if type(getattr(spec, name)) is not bool:
             raise InputError(f"Spec.{name} must be True or False. Received: {brief(getattr(spec, name))}.")
     if spec.backbone is None:
-        for name, value, default in (("encoder_weights", spec.encoder_weights, None), ("stem", spec.stem, True)):
-            if value != default:
-                raise InputError(f"Spec.{name} is for backbones. Received: {name}={brief(value)} and no backbone.")
-        return
+        if spec.encoder_weights is None and spec.stem:
+            return
+        name = "stem" if spec.encoder_weights is None else "encoder_weights"
+        value = brief(getattr(spec, name))
+        raise InputError(f"Spec.{name} is for backbones. Received: {name}={value} and no backbone.")
     taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
     deepest = taps[-1].row - spec.shift
     if spec.depth > deepest:
@@ -280,8 +294,6 @@ def check_sides(sides: Iterable[int | None], divisor: int) -> None:
 
 
 def _check_combination(spec: Spec) -> None:
-    if not _are_of_rank(spec.rank, _chosen(spec)):
-        check_ranks(spec, _TABLES)
     check_divided(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(

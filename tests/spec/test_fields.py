@@ -314,10 +314,10 @@ ERRORS = [
     ({"dropout": True}, "Spec.dropout must be a number from 0.0 to 0.95. Received: True."),
     ({"down": "stride"}, "Spec.down must be one of 'max', 'average', 'strided'. Received: 'stride'."),
     ({"merge": "sum"}, "Spec.merge must be one of 'concat', 'add', 'none', 'gate'. Received: 'sum'."),
-    ({"up": "pixel"}, "Spec.up must be one of 'transpose', 'nearest', 'bilinear'. Received: 'pixel'."),
+    ({"up": "pixel"}, "Spec.up must be one of 'transpose', 'nearest', 'bilinear', 'pixel_shuffle'. Received: 'pixel'."),
     (
         {"up": "bilinear", "input_shape": (16, 16, 16, 1)},
-        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest'.",
+        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest' or 'pixel_shuffle'.",
     ),
     ({"up_kernel": 1}, "Spec.up_kernel must be a whole number from 2 to 16. Received: 1."),
     (
