@@ -8,6 +8,7 @@ from typing import Any
 from keras_unetpp.kit.errors import InputError, brief, hint
 from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
+from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
@@ -67,6 +68,11 @@ class Spec(Validated):
     )
     growth_rate: int = described(16, "channels that each layer of a dense block adds")
     cardinality: int = described(8, "groups of the convolutions of a grouped block; must divide every width")
+    attention: str = _choice("none", ATTENTIONS, "weights of channels or pixels in each block")
+    squeeze_ratio: int = described(
+        8,
+        "width over that within squeeze and excitation; must divide every width; papers have 16 (se), 2 (scse)",
+    )
     bias: bool = described(True, "in convolutions that a normalisation follows, too; false: in the others alone")
     norm: str = _choice("batch", NORMS, "normalisation inside a node")
     norm_groups: int = described(8, "groups of group normalisation; must divide every width")
@@ -109,7 +115,8 @@ class Spec(Validated):
             put(self, "block_layers", as_tuple("block_layers", self.block_layers))
             check_layers(self.block_layers, self.depth)
         put(self, "filters", _widths(self.filters, width, self.depth, self.backbone, self.stem))
-        check_choices(self, _CHOICES)
+        if not _are_choices(_choice_of(self)):
+            check_choices(self, _CHOICES)
         for (item, low, high), whole in zip(_WHOLE, _whole(self), strict=True):
             if type(whole) is not int or not low <= whole <= high:  # a call each is what a search would notice
                 check_whole(item, whole, low, high)
@@ -226,6 +233,7 @@ _WHOLE = (
     ("norm_groups", 1, MOST_CHANNELS),
     ("growth_rate", 1, MOST_CHANNELS),
     ("cardinality", 1, MOST_CHANNELS),
+    ("squeeze_ratio", 1, MOST_CHANNELS),
     ("up_kernel", 2, 16),
     ("head_kernel", 1, 15),
 )
@@ -236,7 +244,21 @@ _REAL = (
 
 _whole, _real = (attrgetter(*(item for item, *_ in limits)) for limits in (_WHOLE, _REAL))
 
+_choice_of = attrgetter(*(name for name, _ in _CHOICES))
 _chosen = attrgetter(*(name for name, _ in _TABLES))
+
+
+def _are_choices(values: tuple[Any, ...]) -> bool:
+    """Whether values of the fields of `_CHOICES` are among those allowed; asked for each Spec, so remembered."""
+    try:
+        return _are_known_choices(values)
+    except TypeError:  # a list or the like, which is no key
+        return False
+
+
+@remembered(4096)
+def _are_known_choices(values: tuple[Any, ...]) -> bool:
+    return all(value in allowed for value, (_, allowed) in zip(values, _CHOICES, strict=True))
 
 
 @remembered(4096)
