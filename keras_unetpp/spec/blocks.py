@@ -1,5 +1,6 @@
 """What blocks write: each of these is the `write` of a row of `designs.BLOCKS`."""
 
+from keras_unetpp.spec.attention import attend
 from keras_unetpp.spec.forms import Form, constant, scaled
 from keras_unetpp.spec.ops import Add, Concat, Conv
 from keras_unetpp.spec.rows import Writer
@@ -70,9 +71,10 @@ def inverted(writer: Writer, width: Form) -> None:
         if step == steps[-1]:
             writer.dropout()
         writer.normed_conv(f"project{step}", 1, width)
-        made = writer.norm(f"_project{step}")
+        writer.norm(f"_project{step}")
+        attend(writer, f"{step}")
         if writer.channels(given) == width:
-            writer.add(f"add{step}", Add(), [made, given])
+            writer.add(f"add{step}", Add(), [writer.tip, given])
 
 
 def dense(writer: Writer, width: Form) -> None:
@@ -113,8 +115,10 @@ def _from_image(writer: Writer, width: Form) -> None:
 
 
 def _sum(writer: Writer, given: str, norm: str, step: str, width: Form) -> None:
-    """Normalise, add what the block was given, brought to the node's width where need be, and activate."""
-    made = writer.norm(norm)
+    """Normalise, attend, add what the block was given, brought to the node's width where need be, and activate."""
+    writer.norm(norm)
+    attend(writer, step)
+    made = writer.tip
     if writer.channels(given) != width:
         writer.normed_conv(f"shortcut{step}", 1, width, [given])
         given = writer.norm(f"_shortcut{step}")

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
 from keras_unetpp.kit.errors import InputError, brief
+from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.choices import Choices
 from keras_unetpp.spec.designs import BLOCKS
 from keras_unetpp.spec.norms import NORMS
@@ -40,7 +41,7 @@ def check_ranks(spec: Any, tables: Iterable[tuple[str, Choices[Any]]]) -> None:
 
 
 def check_divided(spec: Any) -> None:
-    """Raise `InputError` unless the widths can be divided as the blocks and the normalisation divide them."""
+    """Raise `InputError` unless the widths can be divided as blocks, attention and normalisation divide them."""
     decoder = spec.decoder_block or spec.block
     chosen = [("block", spec.block, "filters")]
     if decoder != spec.block or spec.decoder_filters:
@@ -55,6 +56,9 @@ def check_divided(spec: Any) -> None:
         multiple = block.multiple
         if multiple > 1 and any(width % multiple for width in widths):
             raise InputError(f"Spec.{field} must be multiples of {multiple} for {name}={value!r}. Received: {widths}.")
+    if (divides := ATTENTIONS[spec.attention].divides) is not None:
+        for field in ("filters", "decoder_filters"):
+            _check_divides(spec, divides, f"attention={spec.attention!r}", field)
     if NORMS[spec.norm].in_groups:
         # A block that normalises what it is given has the backbone's taps among it.
         read = tuple(tap.channels for tap in spec.taps) if BLOCKS[decoder].normalizes_input else ()

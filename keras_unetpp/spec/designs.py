@@ -62,6 +62,7 @@ class Block(NamedTuple):
         normalizes_input: it normalises the tensor that it is given, and not only tensors of the node's width.
         normalizes: the field that says how many channels it normalises besides, or adds to what it normalises.
         divides: the field that must divide all filters.
+        attends: it writes `attention` itself, before its sum; else that stands at its end.
     """
 
     text: str
@@ -72,6 +73,7 @@ class Block(NamedTuple):
     normalizes_input: bool = False
     normalizes: str | None = None
     divides: str | None = None
+    attends: bool = False
 
 
 class Up(NamedTuple):
@@ -95,6 +97,7 @@ BLOCKS: Choices[Block] = Choices(
         "as conv, with what it is given added before the last activation",
         "He et al., CVPR 2016; Quan et al., FusionNet, arXiv:1612.05360",
         blocks.residual,
+        attends=True,
     ),
     separable=Block("as conv, of depthwise and 1x1 convolutions", "Chollet, CVPR 2017", blocks.separable, ranks=(2,)),
     inverted=Block(
@@ -103,6 +106,7 @@ BLOCKS: Choices[Block] = Choices(
         blocks.inverted,
         ranks=(2,),
         normalizes_input=True,
+        attends=True,
     ),
     dense=Block(
         "normalisation, activation, convolution to growth_rate channels, four times, each of all before; then 1x1",
@@ -116,12 +120,13 @@ BLOCKS: Choices[Block] = Choices(
         "Xie et al., CVPR 2017",
         blocks.grouped,
         divides="cardinality",
+        attends=True,
     ),
 )
 """`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
 
-Written on (writer, width of the node); as many layers as `Writer.steps` says; `Writer.dropout` stands before the last
-convolution, in a dense one after each.
+Written on (writer, width of the node), and `attention` after it; as many layers as `Writer.steps` says;
+`Writer.dropout` stands before the last convolution, in a dense one after each.
 """
 
 

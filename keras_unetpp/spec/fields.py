@@ -9,6 +9,7 @@ from keras_unetpp.kit.errors import InputError, brief, hint
 from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec import widths
+from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
@@ -71,6 +72,11 @@ class Spec(Validated):
     )
     growth_rate: int = described(16, "channels that each layer of a dense block adds")
     cardinality: int = described(8, "groups of the convolutions of a grouped block; must divide every width")
+    attention: str = _choice("none", ATTENTIONS, "weights of channels or pixels in each block")
+    squeeze_ratio: int = described(
+        8,
+        "width over that within squeeze and excitation; must divide every width; papers have 16 (se), 2 (scse)",
+    )
     bias: bool = described(True, "in convolutions that a normalisation follows, too; false: in the others alone")
     norm: str = _choice("batch", NORMS, "normalisation inside a node")
     norm_groups: int = described(8, "groups of group normalisation; must divide every width")
@@ -229,6 +235,7 @@ _WHOLE = (
     ("norm_groups", 1, MOST_CHANNELS),
     ("growth_rate", 1, MOST_CHANNELS),
     ("cardinality", 1, MOST_CHANNELS),
+    ("squeeze_ratio", 1, MOST_CHANNELS),
     ("up_kernel", 2, 16),
     ("head_kernel", 1, 15),
 )

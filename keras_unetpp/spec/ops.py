@@ -12,6 +12,7 @@ from keras_unetpp.spec.backbones import Tap
 from keras_unetpp.spec.facts import (
     AskedWidth,
     Divides,
+    Grows,
     Kernel,
     Multiplies,
     OneLayer,
@@ -24,13 +25,14 @@ from keras_unetpp.spec.facts import (
     Span,
     Weightless,
     divided,
+    growing,
     multiplied,
 )
 from keras_unetpp.spec.forms import CHANNELS, ONE, Form, Term, constant, linear, product, share, total
 
 
 @dataclass(frozen=True)
-class Input(AskedWidth, Weightless, OneLayer, Operation):
+class Input(AskedWidth, Grows, Weightless, OneLayer, Operation):
     """The image."""
 
     rank: int
@@ -101,6 +103,10 @@ class Conv(Kernel, OneLayer, Operation):
         """Once more for each factor of 2 in a stride."""
         return divided(reads[0], self.strides) if self.strides else reads[0]
 
+    def fixed(self, reads: Sequence[int]) -> int:
+        """Those of what it reads, which strides would change."""
+        return growing(self, reads) if self.strides else reads[0]
+
     def reach(self, cell: int, axis: int) -> Span:
         """The kernel; of an odd number of zeros, one more stands behind."""
         stride, span = (self.strides[axis] if self.strides else 1), (self.kernel - 1) * self.dilation
@@ -128,7 +134,7 @@ class Conv(Kernel, OneLayer, Operation):
 
 
 @dataclass(frozen=True)
-class TransposedConv(AskedWidth, Kernel, OneLayer, Operation):
+class TransposedConv(AskedWidth, Grows, Kernel, OneLayer, Operation):
     """The adjoint of a convolution with strides.
 
     Attributes:
@@ -209,6 +215,16 @@ class AveragePool(Divides, OneLayer, Operation):
     kind = "average_pool"
 
 
+class GlobalPool(SameWidth, Pointwise, Weightless, OneLayer, Operation):
+    """The mean of each channel over the whole image, which no reach counts: one cell."""
+
+    kind = "global_pool"
+
+    def fixed(self, reads: Sequence[int]) -> int:
+        """One cell."""
+        return 1
+
+
 class Nearest(Multiplies, OneLayer, Operation):
     """Each pixel repeated."""
 
@@ -259,9 +275,13 @@ class Maximum(_Together, Operation):
 
 
 class Multiply(SameWidth, Pointwise, Weightless, OneLayer, Operation):
-    """The first tensor that it reads times the second, whose one channel counts for all."""
+    """The first tensor that it reads times the second, whose one channel, or one cell, counts for all."""
 
     kind = "multiply"
+
+    def fixed(self, reads: Sequence[int]) -> int:
+        """Those of the first."""
+        return reads[0]
 
 
 class Average(_Together, Operation):
@@ -277,7 +297,7 @@ class Output(SameWidth, Pointwise, Weightless, OneLayer, Operation):
 
 
 @dataclass(frozen=True)
-class Backbone(AskedWidth, Operation):
+class Backbone(AskedWidth, Grows, Operation):
     """What a tap adds of a backbone to the taps above it: many layers, whose facts were measured."""
 
     tap: Tap

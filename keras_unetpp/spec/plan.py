@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 
 from keras_unetpp.spec import topology as topologies
+from keras_unetpp.spec.attention import attend
 from keras_unetpp.spec.backbones import backbone
 from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
@@ -106,6 +107,8 @@ class _Planner:
                 self.gather(node, reads)
                 block = self.chosen.block if node.column == 0 else self.chosen.decoder_block or self.chosen.block
                 BLOCKS[block].write(self.writer, self.width(node))
+                if not BLOCKS[block].attends:
+                    attend(self.writer)
             self.tips[node] = self.at(self.halvings(node.row))
             if node.row == 0 and node.column in self.chosen.levels:
                 self.finish(node.column)
@@ -130,6 +133,8 @@ class _Planner:
     def at(self, halvings: Sides) -> str:
         """The row just written, which is at that resolution."""
         last = self.writer.rows[self.writer.tip]
+        if last.fixed:
+            raise ValueError(f"{last.name} has fixed sides, {last.fixed}, and not those of the row.")
         if last.halvings != halvings:
             raise ValueError(f"{last.name} halves the sides {last.halvings} times, and not {halvings} times.")
         return last.name

@@ -12,7 +12,7 @@ def receptive_radius(spec: Spec, level: Level = None) -> int:
 
     Down- and up-sampling make the view depend on where in a block of 2^depth pixels the output pixel lies; this is
     the widest one, which at least one position reaches. What `group`, `instance` and `standardize` normalisation, and
-    squeeze and excitation in backbones, learn from the whole image is not counted.
+    squeeze and excitation in blocks and backbones, learn from the whole image is not counted.
 
     Args:
         spec: the network.

@@ -22,10 +22,11 @@ class Row(NamedTuple):
         kind: what its operation is called.
         reads: names of the outputs that it reads.
         channels: of its output, or of the first of several.
-        halvings: how often each axis of its outputs was halved.
+        halvings: how often each axis of its outputs was halved; of fixed sides, of what was pooled.
         part: the node or head that it belongs to.
         operation: what it does.
         more: channels of the outputs after the first.
+        fixed: side of its outputs where it is the same for any image; 0: it grows.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Row(NamedTuple):
     part: str
     operation: Operation
     more: tuple[Form, ...] = ()
+    fixed: int = 0
 
     @property
     def resolution(self) -> int:
@@ -51,6 +53,10 @@ class Row(NamedTuple):
     def outputs(self) -> dict[str, Form]:
         """Name and channels of each output."""
         return {self.name: self.channels, **{f"{self.name}:{at}": form for at, form in enumerate(self.more, 1)}}
+
+    def cells(self, lowest: int) -> int:
+        """Pixels for one of a row whose axes were halved `lowest` times; of fixed sides, for an image."""
+        return self.fixed ** len(self.halvings) or 2 ** sum(lowest - times for times in self.halvings)
 
 
 def row_name(output: str) -> str:
@@ -73,6 +79,8 @@ class Structure(NamedTuple):
     block_layers: tuple[int, ...]
     growth_rate: int
     cardinality: int
+    attention: str
+    squeeze_ratio: int
     bias: bool
     norm: str
     activation: str
@@ -129,9 +137,13 @@ class Writer:
         if name in self.rows:
             raise ValueError(f"There are two rows {name}.")
         sources = tuple(reads) or ((self.tip,) if self.tip else ())
+        read = [self.rows[row_name(source)] for source in sources]
         first, *more = operation.channels([self.channels(source) for source in sources], width)
-        halvings = operation.halvings([self.rows[row_name(source)].halvings for source in sources])
-        self.rows[name] = Row(name, operation.kind, sources, first, halvings, self.part, operation, tuple(more))
+        halvings, fixed = (
+            operation.halvings([row.halvings for row in read]),
+            operation.fixed([row.fixed for row in read]),
+        )
+        self.rows[name] = Row(name, operation.kind, sources, first, halvings, self.part, operation, tuple(more), fixed)
         self.tip = name
         return name
 

@@ -131,7 +131,7 @@ def test_one_that_leaves_a_fact_out_cannot_be_defined():
     ):
         type("Blur", (Kernel, OneLayer, Operation), {})
     assert "Blur" not in {one.__name__ for one in OPERATIONS}
-    assert len(FACTS) == 16
+    assert len(FACTS) == 17
 
 
 def test_widths_and_resolutions_that_do_not_fit_are_refused():
@@ -140,5 +140,10 @@ def test_widths_and_resolutions_that_do_not_fit_are_refused():
         Add().channels([one, other], None)
     with pytest.raises(ValueError, match=r"^Concat\(\) reads rows of different resolution"):
         Concat().halvings([(0, 0), (0, 1)])
+    with pytest.raises(ValueError, match=r"^Add\(\) reads rows of different sides: \[0, 1\]\.$"):
+        Add().fixed([0, 1])
+    for operation in (Conv(3, (2, 2)), TransposedConv(2, (2, 2)), MaxPool((2, 2)), Bilinear((2, 2))):
+        with pytest.raises(ValueError, match=r" reads rows of fixed sides: \[1\]\.$"):
+            operation.fixed([1])
     with pytest.raises(ValueError, match=r"needs a width\.$"):
         Conv(3).channels([one], None)

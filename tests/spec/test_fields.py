@@ -25,6 +25,8 @@ NOT_DEFAULT = {
     "block_layers": (1, 2, 3, 2),
     "growth_rate": 12,
     "cardinality": 2,
+    "attention": "scse",
+    "squeeze_ratio": 4,
     "bias": False,
     "norm": "group",
     "norm_groups": 4,
@@ -290,6 +292,13 @@ ERRORS = [
         {"block": "dense", "norm": "group", "growth_rate": 12},
         "Spec.norm_groups must divide growth_rate for block='dense'. Received: norm_groups=8, growth_rate=12. Use"
         " another norm, or a multiple of 8 as growth_rate.",
+    ),
+    ({"squeeze_ratio": 0}, "Spec.squeeze_ratio must be a whole number from 1 to 65536. Received: 0."),
+    ({"attention": "cbam"}, "Spec.attention must be one of 'none', 'se', 'scse'. Received: 'cbam'."),
+    (
+        {"attention": "se", "width": 12, "depth": 1},
+        "Spec.squeeze_ratio must divide all filters for attention='se'. Received: squeeze_ratio=8, (12, 24). Use a"
+        " divisor of 12.",
     ),
     ({"bias": 0}, "Spec.bias must be True or False. Received: 0."),
     ({"activation_slope": -0.1}, "Spec.activation_slope must be a number from 0.0 to 1.0. Received: -0.1."),
