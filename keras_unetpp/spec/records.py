@@ -8,6 +8,7 @@ BEFORE: dict[str, Any] = {
     **{"backbone": None, "encoder_weights": None, "stem": True, "standardize_epsilon": 0.1},
     **{"down": "max", "merge": "concat"},
     **{"block_layers": (), "growth_rate": 16, "cardinality": 8, "bias": True, "activation_slope": 0.2},
+    **{"strides": (), "kernels": (), "dilations": ()},
 }
 """Field that came after the first version -> what every network had before."""
 
