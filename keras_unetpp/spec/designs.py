@@ -14,6 +14,7 @@ from keras_unetpp.spec.activations import Activation
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form, constant, scaled
+from keras_unetpp.spec.geometry import joined
 from keras_unetpp.spec.ops import (
     Add,
     Affine,
@@ -81,6 +82,7 @@ class Up(NamedTuple):
 
     Attributes:
         of_heads: strides by axis -> the operation, without weights, that brings heads to full resolution.
+        to_width: it gives the width of the row above, which a 1x1 convolution does where the resolution stays.
     """
 
     text: str
@@ -88,6 +90,7 @@ class Up(NamedTuple):
     write: Callable[[Writer, Sides, Form], None]
     of_heads: Callable[[Sides], Operation]
     ranks: tuple[int, ...] = BOTH
+    to_width: bool = False
 
 
 BLOCKS: Choices[Block] = Choices(
@@ -150,11 +153,15 @@ DOWNS: Choices[Design] = Choices(
         "convolution with strides, normalisation, activation, as wide as the row above", SPRINGENBERG, _strided
     ),
 )
-"""`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis)."""
+"""`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis).
+
+Where the resolution stays, so that all strides are 1, nothing is written.
+"""
 
 
 def _transpose(writer: Writer, strides: Sides, width: Form) -> None:
-    writer.add("up", TransposedConv(writer.chosen.up_kernel, strides), width=width)
+    kernel = joined(tuple(writer.chosen.up_kernel if stride > 1 else 1 for stride in strides))
+    writer.add("up", TransposedConv(kernel, strides), width=width)
 
 
 def _nearest(writer: Writer, strides: Sides, width: Form) -> None:
@@ -173,19 +180,27 @@ def _pixel_shuffle(writer: Writer, strides: Sides, width: Form) -> None:
 
 
 UPS: Choices[Up] = Choices(
-    transpose=Up("transposed convolution, to the width of the node", LONG, _transpose, Bilinear),
+    transpose=Up(
+        "transposed convolution, to the width of the node; where the resolution stays, a 1x1 convolution",
+        LONG,
+        _transpose,
+        Bilinear,
+        to_width=True,
+    ),
     nearest=Up("each pixel repeated", "Odena et al., Distill 2016", _nearest, Nearest),
     bilinear=Up("bilinear interpolation", LONG, _bilinear, Bilinear, ranks=(2,)),
     pixel_shuffle=Up(
-        "3x3 convolution, each block of pixels out of its channels, to the width of the row above",
+        "3x3 convolution, each block of pixels out of its channels, to the width of the node; else as transpose",
         "Shi et al., CVPR 2016; Aitken et al., arXiv:1707.02937",
         _pixel_shuffle,
         Bilinear,
+        to_width=True,
     ),
 )
 """`Spec.up`: how a row is brought to the resolution of the row above.
 
-Written on (writer, strides by axis, width of the node that reads it).
+Written on (writer, strides by axis, width of the node that reads it). Where the resolution stays, nothing is written,
+or what brings the width.
 """
 
 

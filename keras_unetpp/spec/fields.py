@@ -1,6 +1,6 @@
 """`Spec`: one frozen, validated description of a network, from which everything else is derived."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import InitVar, dataclass, fields, replace
 from operator import attrgetter
 from typing import Any
@@ -14,6 +14,8 @@ from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
+from keras_unetpp.spec.facts import Sides
+from keras_unetpp.spec.geometry import BY_ROW, as_entries, check_entries, check_sides, halvings
 from keras_unetpp.spec.level import check_asked
 from keras_unetpp.spec.limits import (
     MAX_DEPTH,
@@ -53,7 +55,9 @@ class Spec(Validated):
     """
 
     input_shape: tuple[int | None, ...] = described(
-        (None, None, 3), "height,width,channels or depth,height,width,channels; a side is none or a multiple of 2^depth"
+        (None, None, 3),
+        "height,width,channels or depth,height,width,channels; a side is none or a multiple of 2^depth, with `strides`"
+        " of their product",
     )
     classes: int = described(1, "channels of each head: 1 for foreground, else one per class, background included")
     topology: str = _choice("unet++", topologies.SKIPS, "which skips a node reads")
@@ -69,6 +73,17 @@ class Spec(Validated):
     block_layers: tuple[int, ...] = described(
         (),
         "layers of a block, in each row or one number for all; empty: 2 convolutions, 4 dense, 1 inverted, 1 grouped",
+    )
+    strides: tuple[int | tuple[int, ...], ...] = described(
+        (),
+        "from each row to the next, 1 or 2, or one of these an axis, as in 1x2x2,2; or one for all; empty: 2",
+    )
+    kernels: tuple[int | tuple[int, ...], ...] = described(
+        (),
+        "sides of convolutions of blocks in each row: odd, or one an axis, as in 1x3x3,3; or one for all; empty: 3",
+    )
+    dilations: tuple[int, ...] = described(
+        (), "steps between the pixels of these kernels in each row; or one for all; empty: 1"
     )
     growth_rate: int = described(16, "channels that each layer of a dense block adds")
     cardinality: int = described(8, "groups of the convolutions of a grouped block; must divide every width")
@@ -130,9 +145,13 @@ class Spec(Validated):
         for (item, least, most), real in zip(_REAL, _real(self), strict=True):
             if type(real) is not float or not least <= real <= most:
                 check_real(item, real, least, most)
-        _check_backbone(self)
         check_shape(self.input_shape)
-        check_sides(self.sides, self.divisor)
+        if _by_row(self) != ((), (), ()):
+            for name, entries in zip(BY_ROW, _by_row(self), strict=True):
+                put(self, name, as_entries(entries))
+            check_entries(*_by_row(self), self.depth, self.rank)
+        _check_backbone(self)
+        check_sides(self.sides, self.divisors)
         if not suit:
             check_ranks(self, _TABLES)
         _check_combination(self)
@@ -169,9 +188,18 @@ class Spec(Validated):
         return () if self.backbone is None else tuple(tap for tap in backbone(self.backbone).taps if tap.row <= lowest)
 
     @property
+    def divisors(self) -> Sides:
+        """Each side of an input must be a multiple of its own: 2^depth, or the product of `strides`; times the
+        reduction of row 0."""
+        rank = self.rank
+        if not self.strides:
+            return (2 ** (self.depth + self.shift),) * rank
+        return tuple(2**times for times in halvings(self.strides, self.depth, rank))
+
+    @property
     def divisor(self) -> int:
-        """Every side of an input must be a multiple of this: 2^depth, times the reduction of row 0."""
-        return int(2 ** (self.depth + self.shift))
+        """The largest of `divisors`, which is a multiple of the others."""
+        return max(self.divisors)
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -200,8 +228,8 @@ class Spec(Validated):
     def replace(self, **changes: Any) -> "Spec":
         """A copy with some fields changed. A new `depth` alone cuts widths off or goes on doubling them.
 
-        Other numbers for each row are cut off too, or the last one goes on. A new `max_filters` alone cuts widths down
-        to it.
+        Entries for each row, or for each step between rows, are cut off too, or the last one goes on. A new
+        `max_filters` alone cuts widths down to it.
         """
         self.check_names(changes)
         changes |= widths.followed(self, changes)
@@ -244,6 +272,7 @@ _REAL = (
     *(("activation_slope", 0.0, 1.0), ("dropout", 0.0, 0.95)),
 )
 
+_by_row = attrgetter(*BY_ROW)
 _whole, _real = (attrgetter(*(item for item, *_ in limits)) for limits in (_WHOLE, _REAL))
 
 _chosen = attrgetter(*(name for name, _ in _CHOICES))
@@ -275,6 +304,11 @@ def _check_backbone(spec: Spec) -> None:
         name = "stem" if spec.encoder_weights is None else "encoder_weights"
         value = brief(getattr(spec, name))
         raise InputError(f"Spec.{name} is for backbones. Received: {name}={value} and no backbone.")
+    if spec.strides:
+        raise InputError(
+            "Spec.strides is for networks without a backbone, whose rows halve every side. Received:"
+            f" strides={brief(spec.strides)}, backbone={spec.backbone!r}. Leave one of them out."
+        )
     taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
     deepest = taps[-1].row - spec.shift
     if spec.depth > deepest:
@@ -286,17 +320,6 @@ def _check_backbone(spec: Spec) -> None:
         raise InputError(
             f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
             f" {', '.join(WEIGHT_FILES)}. Received: {brief(weights)}."
-        )
-
-
-def check_sides(sides: Iterable[int | None], divisor: int) -> None:
-    """Raise `InputError` naming the padded size unless every known side is a multiple of `divisor`."""
-    received = tuple(sides)
-    padded = tuple(None if side is None else -(-side // divisor) * divisor for side in received)
-    if padded != received:
-        raise InputError(
-            f"Every side must be a multiple of {divisor}, the reduction of the lowest row. Received: {received}. Pad to"
-            f" {padded}, use a smaller depth, or call segment(), which pads and crops by itself."
         )
 
 

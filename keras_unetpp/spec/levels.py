@@ -7,6 +7,7 @@ from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.tables import giga, mega, score, table
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.geometry import padded
 from keras_unetpp.spec.level import MEAN, Level
 from keras_unetpp.spec.names import head_name
 from keras_unetpp.spec.topology import draw, needed
@@ -68,8 +69,9 @@ def picture(spec: Spec) -> str:
 
 
 def default_size(spec: Spec) -> tuple[int, ...]:
-    """The sides of the Spec; those it leaves open are 256, of volumes 64, or the next multiple of 2^depth."""
-    return tuple(side or -(-DEFAULT_SIDES[spec.rank] // spec.divisor) * spec.divisor for side in spec.sides)
+    """The sides of the Spec; those it leaves open are 256, of volumes 64, or the next multiples of its divisors."""
+    least = padded((DEFAULT_SIDES[spec.rank],) * spec.rank, spec.divisors)
+    return tuple(side or other for side, other in zip(spec.sides, least, strict=True))
 
 
 def level_costs(spec: Spec, size: tuple[int, ...] | None = None) -> LevelTable:

@@ -15,9 +15,10 @@ from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.forms import CHANNELS, CLASSES, FILTERS, Form
+from keras_unetpp.spec.geometry import halvings
 from keras_unetpp.spec.level import MEAN, Level, check_asked
 from keras_unetpp.spec.names import head_name, up_label
-from keras_unetpp.spec.ops import Average, Backbone, Input, Output
+from keras_unetpp.spec.ops import Average, Backbone, Conv, Input, Output
 from keras_unetpp.spec.rows import IMAGE, Row, Structure, Writer, row_name
 from keras_unetpp.spec.topology import Node
 
@@ -65,9 +66,9 @@ def rows_of(structure: tuple, level: Level) -> tuple[Row, ...]:
     return keep(rows, (head_name(int(level)),))
 
 
-def lowest(structure: tuple) -> int:
-    """The resolution of the lowest row of a structure: every side is a multiple of 2 to it."""
-    return max(row.resolution for row in rows_of(structure, None))
+def lowest(structure: tuple) -> Sides:
+    """How often each axis is halved in the lowest row of a structure: its side is a multiple of 2 to that."""
+    return tuple(map(max, zip(*(row.halvings for row in rows_of(structure, None)), strict=True)))
 
 
 def keep(rows: tuple[Row, ...], outputs: Iterable[str]) -> tuple[Row, ...]:
@@ -123,8 +124,8 @@ class _Planner:
         return self.unit((self.decoder if node.column else FILTERS) + node.row)
 
     def halvings(self, row: int) -> Sides:
-        """How often each axis of a row was halved: once more in each row."""
-        return (row + self.shift,) * self.chosen.rank
+        """How often each axis of a row was halved: once more for each stride of 2 above it."""
+        return tuple(self.shift + times for times in halvings(self.chosen.strides, row, self.chosen.rank))
 
     def strides(self, row: int) -> Sides:
         """From a row to the one below, and back."""
@@ -148,12 +149,20 @@ class _Planner:
     def gather(self, node: Node, reads: list[str]) -> None:
         """Bring what the node reads to its resolution and join it."""
         if node.column == 0:
-            if node.row:
-                DOWNS[self.chosen.down].write(self.writer, self.strides(node.row - 1))
+            if node.row and max(strides := self.strides(node.row - 1)) > 1:
+                DOWNS[self.chosen.down].write(self.writer, strides)
             return
-        UPS[self.chosen.up].write(self.writer, self.strides(node.row), self.width(node))
+        self.up(self.strides(node.row), self.width(node))
         parts = (self.at(self.halvings(node.row)), *reads[1:])
         MERGES[self.chosen.merge].write(self.writer, parts, self.width(node))
+
+    def up(self, strides: Sides, width: Form) -> None:
+        """Bring the row below to the resolution of a row; where that stays, to its width if up-sampling would."""
+        way = UPS[self.chosen.up]
+        if max(strides) > 1:
+            way.write(self.writer, strides, width)
+        elif way.to_width:
+            self.writer.add("up", Conv(1, initializer="glorot_uniform"), width=width)
 
     def finish(self, level: int) -> None:
         """The head of a level, up-sampled where row 0 is not at full resolution."""

@@ -10,6 +10,7 @@ BEFORE: dict[str, Any] = {
     **{"attention": "none", "squeeze_ratio": 8},
     **{"block_layers": (), "growth_rate": 16, "cardinality": 8, "bias": True, "activation_slope": 0.2},
     **{"max_filters": None, "decoder_filters": ()},
+    **{"strides": (), "kernels": (), "dilations": ()},
 }
 """Field that came after the first version -> what every network had before."""
 

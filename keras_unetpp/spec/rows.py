@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from keras_unetpp.spec.activations import LeakyRelu, Slope
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form
+from keras_unetpp.spec.geometry import ByAxis, ByRow, at, joined
 from keras_unetpp.spec.names import layer_name
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.ops import Add, Conv, Dropout, Maximum
@@ -45,8 +46,8 @@ class Row(NamedTuple):
         return max(self.halvings)
 
     @property
-    def kernel(self) -> int:
-        """Side of its kernel; 0 without one."""
+    def kernel(self) -> ByAxis:
+        """Side of its kernel, or one for each axis; 0 without one."""
         return getattr(self.operation, "kernel", 0)
 
     @property
@@ -55,8 +56,8 @@ class Row(NamedTuple):
         return {self.name: self.channels, **{f"{self.name}:{at}": form for at, form in enumerate(self.more, 1)}}
 
     def cells(self, lowest: int) -> int:
-        """Pixels for one of a row whose axes were halved `lowest` times; of fixed sides, for an image."""
-        return self.fixed ** len(self.halvings) or 2 ** sum(lowest - times for times in self.halvings)
+        """Pixels for one of a row whose axes were halved `lowest` times in all; of fixed sides, for an image."""
+        return self.fixed ** len(self.halvings) or 2 ** (lowest - sum(self.halvings))
 
 
 def row_name(output: str) -> str:
@@ -77,6 +78,9 @@ class Structure(NamedTuple):
     block: str
     decoder_block: str | None
     block_layers: tuple[int, ...]
+    strides: ByRow
+    kernels: ByRow
+    dilations: tuple[int, ...]
     growth_rate: int
     cardinality: int
     attention: str
@@ -158,10 +162,18 @@ class Writer:
 
     def steps(self, usual: int) -> range:
         """Numbers of the layers of a block, from 1 on: as many as the Spec has in this row, or else the usual."""
-        counts = self.chosen.block_layers
-        return range(1, (counts[min(self.at_row, len(counts) - 1)] if counts else usual) + 1)
+        return range(1, at(self.chosen.block_layers, self.at_row, usual) + 1)
 
-    def normed_conv(self, label: str, kernel: int, width: Form, reads: Sequence[str] = (), **more: Any) -> str:
+    def kernel(self, usual: int) -> ByAxis:
+        """Side of the convolutions of a block, or one an axis, as the Spec has it in this row, or else the usual."""
+        return joined(at(self.chosen.kernels, self.at_row, usual))
+
+    @property
+    def dilation(self) -> int:
+        """Step between the pixels of the kernels of a block, as the Spec has it in this row."""
+        return int(at(self.chosen.dilations, self.at_row, 1))
+
+    def normed_conv(self, label: str, kernel: ByAxis, width: Form, reads: Sequence[str] = (), **more: Any) -> str:
         """A convolution that a normalisation follows, if the Spec has one; with a bias unless it says otherwise."""
         bias = self.chosen.bias or NORMS[self.chosen.norm].operation is None
         return self.add(label, Conv(kernel, bias=bias, **more), reads, width)

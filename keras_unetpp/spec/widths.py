@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_unetpp.kit.errors import InputError, brief
+from keras_unetpp.spec import geometry
 from keras_unetpp.spec.backbones import backbone
 from keras_unetpp.spec.limits import MAX_DEPTH, MOST_CHANNELS, as_tuple, check_whole
 
@@ -74,10 +75,7 @@ def followed(spec: Any, changes: dict[str, Any]) -> dict[str, Any]:
         found["decoder_filters"] = grown(spec.decoder_filters, depth, most)
     if changes.get("max_filters") is not None:
         found = {name: tuple(min(one, changes["max_filters"]) for one in widths) for name, widths in found.items()}
-    if "block_layers" not in changes and len(spec.block_layers) > 1:
-        rows = spec.block_layers + spec.block_layers[-1:] * (depth - spec.depth)
-        found["block_layers"] = rows[: depth + 1]
-    return found
+    return found | {name: entries for name, entries in geometry.followed(spec, depth).items() if name not in changes}
 
 
 def _check(name: str, widths: Sequence[Any], wanted: int, text: str, most: int | None) -> None:

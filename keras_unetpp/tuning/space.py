@@ -276,7 +276,7 @@ def _proposal(space: Space, values: Mapping[str, Any], width: int) -> Proposal:
     chosen = {name: value for name, value in values.items() if name in FIELDS}
     spec = Spec.from_dict({**space.spec, **chosen, WIDTH: width})
     recipe = Recipe.from_dict({**space.recipe.to_dict(), **{name: v for name, v in values.items() if name in RECIPE}})
-    recipe.crop_sides(spec.rank, spec.divisor)
+    recipe.crop_sides(spec.rank, spec.divisors)
     return Proposal(spec, recipe)
 
 

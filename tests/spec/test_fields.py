@@ -23,6 +23,9 @@ NOT_DEFAULT = {
     "block": "preact",
     "decoder_block": "conv",
     "block_layers": (1, 2, 3, 2),
+    "strides": (),
+    "kernels": ((1, 3), 3, 5, (3, 1)),
+    "dilations": (1, 1, 2, 4),
     "growth_rate": 12,
     "cardinality": 2,
     "attention": "scse",
@@ -49,6 +52,14 @@ NOT_DEFAULT = {
     "head_kernel": 3,
     "head_activation": "linear",
 }
+
+
+THICK = {"input_shape": (12, 64, 64, 1), "strides": ((1, 2, 2), 2, (1, 2, 2), (2, 2, 2))}
+"""What a Spec with a backbone cannot have: volumes of thick slices."""
+
+
+def plain(value):
+    return list(map(plain, value)) if isinstance(value, tuple) else value
 
 
 def test_defaults():
@@ -80,7 +91,7 @@ def test_every_field_has_help_and_is_in_the_round_trip():
     assert all(item.metadata["help"] for item in FIELDS.values())
 
 
-@pytest.mark.parametrize("spec", [Spec(), Spec(**NOT_DEFAULT), *map(Spec.preset, PRESETS)])
+@pytest.mark.parametrize("spec", [Spec(), Spec(**NOT_DEFAULT), Spec(**THICK), *map(Spec.preset, PRESETS)])
 def test_round_trips(spec):
     assert Spec.from_json(spec.to_json()) == spec
     assert Spec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
@@ -89,7 +100,9 @@ def test_round_trips(spec):
 
 def test_json_holds_every_field_and_nothing_else():
     values = json.loads(Spec(**NOT_DEFAULT).to_json())
-    assert values == {key: list(value) if isinstance(value, tuple) else value for key, value in NOT_DEFAULT.items()}
+    assert values == {key: plain(value) for key, value in NOT_DEFAULT.items()}
+    assert Spec.from_dict(Spec(**THICK).to_dict()).strides == THICK["strides"]
+    assert Spec(**THICK).to_dict()["strides"] == [[1, 2, 2], 2, [1, 2, 2], [2, 2, 2]]
 
 
 def test_json_may_leave_defaults_out():
@@ -281,6 +294,36 @@ ERRORS = [
         for layers in [(2, 2), (0,), (2, 33, 2), (2.0,)]
     ),
     ({"block_layers": 2}, "Spec.block_layers must be a tuple or list. Received: 2."),
+    *(
+        (
+            {"strides": strides, "depth": 2, "input_shape": (None, None, None, 1)},
+            "Spec.strides must be depth = 2 entries, one from each row to the next, or one for all; each is 1 or 2, or"
+            " 3 of these, one an axis, as in ((1, 2, 2), 2) or 1x2x2,2. Received:"
+            f" {strides!r}.",
+        )
+        for strides in [2, "1x2xq,2", (2, 2, 2), (4,), ((1, 2),), (0, True), (((1, 2, 2), 2), 2)]
+    ),
+    *(
+        (
+            {"kernels": kernels, "depth": 2},
+            "Spec.kernels must be depth + 1 = 3 entries, one a row, or one for all; each is an odd number from 1 to 15,"
+            f" or 2 of these, one an axis, as in ((1, 3), 3) or 1x3,3. Received: {kernels!r}.",
+        )
+        for kernels in [3, (2,), (3, 3), (17,), ((1, 3, 3),), None]
+    ),
+    *(
+        (
+            {"dilations": dilations, "depth": 2},
+            "Spec.dilations must be depth + 1 = 3 entries, one a row, or one for all; each is a whole number from 1 to"
+            f" 32. Received: {dilations!r}.",
+        )
+        for dilations in [2, (0,), (1, 2), (33,), ((1, 2),), (1.0,)]
+    ),
+    (
+        {"backbone": "resnet50", "strides": (2,)},
+        "Spec.strides is for networks without a backbone, whose rows halve every side. Received: strides=(2,),"
+        " backbone='resnet50'. Leave one of them out.",
+    ),
     ({"growth_rate": 0}, "Spec.growth_rate must be a whole number from 1 to 65536. Received: 0."),
     ({"cardinality": 0}, "Spec.cardinality must be a whole number from 1 to 65536. Received: 0."),
     (
