@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import InitVar, dataclass, fields, replace
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any
 
 from keras_unetpp.kit.errors import InputError, brief, hint
@@ -139,12 +139,11 @@ class Spec(Validated):
             put(self, "decoder_filters", widths.decoder_filters(self.decoder_filters, self.max_filters, self.depth))
         if not (suit := _suit(self)):
             check_choices(self, _CHOICES)
-        for (item, low, high), whole in zip(_WHOLE, _whole(self), strict=True):
-            if type(whole) is not int or not low <= whole <= high:  # a call each is what a search would notice
-                check_whole(item, whole, low, high)
-        for (item, least, most), real in zip(_REAL, _real(self), strict=True):
-            if type(real) is not float or not least <= real <= most:
-                check_real(item, real, least, most)
+        if not all(map(is_, _numbers(self), _USUAL)):  # a call each is what a search would notice
+            for item, low, high in _WHOLE:
+                check_whole(item, getattr(self, item), low, high)
+            for item, least, most in _REAL:
+                check_real(item, getattr(self, item), least, most)
         check_shape(self.input_shape)
         if _by_row(self) != ((), (), ()):
             for name, entries in zip(BY_ROW, _by_row(self), strict=True):
@@ -191,10 +190,9 @@ class Spec(Validated):
     def divisors(self) -> Sides:
         """Each side of an input must be a multiple of its own: 2^depth, or the product of `strides`; times the
         reduction of row 0."""
-        rank = self.rank
         if not self.strides:
-            return (2 ** (self.depth + self.shift),) * rank
-        return tuple(2**times for times in halvings(self.strides, self.depth, rank))
+            return (2 ** (self.depth if self.stem else self.depth + self.shift),) * self.rank
+        return tuple(2**times for times in halvings(self.strides, self.depth, self.rank))
 
     @property
     def divisor(self) -> int:
@@ -273,7 +271,8 @@ _REAL = (
 )
 
 _by_row = attrgetter(*BY_ROW)
-_whole, _real = (attrgetter(*(item for item, *_ in limits)) for limits in (_WHOLE, _REAL))
+_NUMBERS = [item for item, *_ in (*_WHOLE, *_REAL)]
+_numbers, _USUAL = attrgetter(*_NUMBERS), [FIELDS[item].default for item in _NUMBERS]
 
 _chosen = attrgetter(*(name for name, _ in _CHOICES))
 
@@ -295,9 +294,9 @@ def _are_of_rank(rank: int, chosen: tuple[str | None, ...]) -> bool:
 
 
 def _check_backbone(spec: Spec) -> None:
-    for name in ("stem", "deep_supervision", "bias"):
-        if type(getattr(spec, name)) is not bool:
-            raise InputError(f"Spec.{name} must be True or False. Received: {brief(getattr(spec, name))}.")
+    for name, flag in (("stem", spec.stem), ("deep_supervision", spec.deep_supervision), ("bias", spec.bias)):
+        if flag is not True and flag is not False:
+            raise InputError(f"Spec.{name} must be True or False. Received: {brief(flag)}.")
     if spec.backbone is None:
         if spec.encoder_weights is None and spec.stem:
             return
