@@ -9,7 +9,7 @@ from keras_unetpp.kit.errors import InputError, brief, hint
 from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
-from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
+from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks, check_ways
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.level import check_asked
@@ -303,6 +303,7 @@ def check_sides(sides: Iterable[int | None], divisor: int) -> None:
 def _check_combination(spec: Spec) -> None:
     if not _are_of_rank(spec.rank, _chosen(spec)):
         check_ranks(spec, _TABLES)
+    check_ways(spec)
     check_divided(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(
