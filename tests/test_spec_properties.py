@@ -29,7 +29,11 @@ def specs(draw):
     least = 2 ** (depth + (not stem))
     blocks = st.integers(-(-8 // least), (32 if rank == 2 else 16) // least)
     classes = draw(st.integers(1, 3))
-    topology = draw(st.sampled_from(["unet", "unet_e", "unet+", "unet++"]))
+    merge = draw(st.sampled_from(of_rank(MERGES, rank)))
+    nested = ["unet+", "unet++"] if MERGES[merge].skips or depth == 1 else []
+    topology = draw(st.sampled_from(["unet", "unet_e", *nested]))
+    down = draw(st.sampled_from(of_rank(DOWNS, rank)))
+    ups = [name for name in of_rank(UPS, rank) if UPS[name].down in (None, down) and not (UPS[name].down and backbone)]
     return Spec(
         (*(least * draw(blocks) for _ in range(rank)), draw(st.integers(1, 4))),
         classes=classes,
@@ -56,9 +60,9 @@ def specs(draw):
         activation=draw(st.sampled_from(["relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "tanh"])),
         activation_slope=draw(st.sampled_from([0.01, 0.2])),
         dropout=draw(st.sampled_from([0.0, 0.3])),
-        down=draw(st.sampled_from(of_rank(DOWNS, rank))),
-        merge=draw(st.sampled_from(of_rank(MERGES, rank))),
-        up=draw(st.sampled_from(of_rank(UPS, rank))),
+        down=down,
+        merge=merge,
+        up=draw(st.sampled_from(ups)),
         up_kernel=draw(st.integers(2, 4)),
         normalization=draw(st.sampled_from(["auto", "none", "rescale", "standardize"])),
         deep_supervision=topology == "unet_e" or draw(st.booleans()),

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_unetpp.graph.resampling import Alike, PixelShuffle
+from keras_unetpp.graph.resampling import Alike, L2Pool, MaxPlace, PixelShuffle, Unpool
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec import activations, ops, resampling
 from keras_unetpp.spec.backbone_table import SCALINGS
@@ -123,6 +123,9 @@ MAKERS: dict[type, Maker] = {
     ops.GlobalPool: lambda _, row, spec: _ranked("GlobalAveragePooling", spec)(keepdims=True, name=row.name),
     ops.Nearest: _nearest,
     ops.Bilinear: _bilinear,
+    resampling.L2Pool: lambda operation, row, spec: L2Pool(operation.strides, name=row.name),
+    resampling.MaxPlace: lambda operation, row, spec: MaxPlace(operation.strides, name=row.name),
+    resampling.Unpool: lambda operation, row, spec: Unpool(operation.strides, name=row.name),
     resampling.PixelShuffle: lambda operation, row, spec: PixelShuffle(operation.strides, name=row.name),
     ops.Concat: lambda _, row, spec: layers.Concatenate(name=row.name),
     ops.Add: lambda _, row, spec: layers.Add(name=row.name),

@@ -1,7 +1,9 @@
 """Layers between rows of different resolution that Keras lacks; in `keras.ops`, for images and volumes of any sides."""
 
+import functools
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,7 +12,22 @@ from keras import ops
 PACKAGE = "keras_unetpp"
 """Under which files name these classes; they open where this package is imported."""
 
+EPSILON = 1e-12
+"""Added to a mean of squares, so that the gradient of its root is finite."""
+
 Strides = tuple[int, ...]
+Pooling = Callable[[Any, Strides], Any]
+"""Tensor and sides of blocks -> one pixel for each block."""
+
+
+def average_pool(x: Any, strides: Strides) -> Any:
+    """The mean of each block."""
+    return ops.average_pool(x, strides, strides, data_format="channels_last")
+
+
+def max_pool(x: Any, strides: Strides) -> Any:
+    """The largest of each block."""
+    return ops.max_pool(x, strides, strides, data_format="channels_last")
 
 
 class _Strided(keras.layers.Layer):
@@ -29,10 +46,92 @@ class _Strided(keras.layers.Layer):
         """Those of every layer, and the strides."""
         return {**super().get_config(), "strides": self.strides}
 
+    def divided(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """A shape with each known side divided by its stride."""
+        sides = (side and side // stride for side, stride in zip(shape[1:-1], self.strides, strict=True))
+        return shape[0], *sides, shape[-1]
+
     def multiplied(self, shape: Sequence[int | None], channels: int) -> tuple[int | None, ...]:
         """A shape with each known side times its stride, and other channels."""
         sides = (side and side * stride for side, stride in zip(shape[1:-1], self.strides, strict=True))
         return shape[0], *sides, channels
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class L2Pool(_Strided):
+    """The square root of (the mean of the squares of each block + EPSILON), in float32, whose squares half has not.
+
+    Of zeros it gives 1e-6, with a gradient of 0.
+
+    Args:
+        strides: sides of a block.
+        average: what gives the mean of each block, from a tensor and the strides.
+        options: of every layer.
+    """
+
+    def __init__(self, strides: Sequence[int], average: Pooling = average_pool, **options: Any) -> None:
+        super().__init__(strides, **options)
+        self.average = average
+
+    def call(self, x: Any) -> Any:
+        """(batch, *sides, channels) -> (batch, *(side / stride), channels)."""
+        mean = self.average(ops.square(ops.cast(x, "float32")), self.strides)
+        return ops.cast(ops.sqrt(mean + EPSILON), x.dtype)
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Fewer pixels."""
+        return self.divided(shape)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class MaxPlace(_Strided):
+    """Where in each block the largest value is, of several the first, as a max pooling that starts there finds it.
+
+    A number of int32 in row-major order, 0 to the pixels of a block less 1. Values are compared with each other, and
+    with no max pooling's: compilers may compute what both read twice, and differently.
+    """
+
+    def call(self, x: Any) -> Any:
+        """(batch, *sides, channels) -> (batch, *(side / stride), channels)."""
+        starts = itertools.product(*map(range, self.strides))
+        largest, *others = (
+            x[(slice(None), *(slice(at, None, stride) for at, stride in zip(start, self.strides, strict=True)))]
+            for start in starts
+        )
+        places = []
+        for number, other in enumerate(others, 1):
+            larger = other > largest
+            largest = ops.where(larger, other, largest)
+            places.append(ops.cast(larger, "int32") * number)
+        return functools.reduce(ops.maximum, places)
+
+    def compute_output_spec(self, x: Any) -> Any:
+        """Fewer pixels, whole numbers."""
+        return keras.KerasTensor(self.divided(x.shape), "int32")
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Fewer pixels."""
+        return self.divided(shape)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Unpool(_Strided):
+    """Each pixel at the place of its block that `MaxPlace` found, and zeros around it."""
+
+    def call(self, inputs: Any) -> Any:
+        """(values, places), (batch, *sides, channels) both -> (batch, *(side * stride), channels)."""
+        _, *shape = ops.shape(inputs[0])
+        # As a list of pixels: formats compare with one number in few dimensions only.
+        x, place = (ops.reshape(one, (-1, shape[-1])) for one in inputs)
+        zero = ops.zeros((), x.dtype)
+        parts = [
+            ops.reshape(ops.where(place == number, x, zero), (-1, *shape)) for number in range(math.prod(self.strides))
+        ]
+        return joined(parts, self.strides)
+
+    def compute_output_shape(self, shapes: Any) -> Any:
+        """More pixels."""
+        return self.multiplied(shapes[0], shapes[0][-1])
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -6,9 +6,10 @@ from typing import Any, NoReturn
 
 from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.spec.attention import ATTENTIONS
-from keras_unetpp.spec.choices import Choices
-from keras_unetpp.spec.designs import BLOCKS
+from keras_unetpp.spec.choices import Choices, remembered
+from keras_unetpp.spec.designs import BLOCKS, MERGES, UPS
 from keras_unetpp.spec.norms import NORMS
+from keras_unetpp.spec.topology import SKIPS
 
 Fields = tuple[tuple[str, Collection[str | None]], ...]
 
@@ -38,6 +39,34 @@ def check_ranks(spec: Any, tables: Iterable[tuple[str, Choices[Any]]]) -> None:
             ranks = " and ".join(f"{one}-D" for one in table[value].ranks)
             fit = " or ".join(repr(other) for other, row in table.items() if rank in row.ranks)
             raise InputError(f"Spec.{name}={value!r} is for {ranks}: Keras has none for {rank}-D. Use {fit}.")
+
+
+def check_ways(spec: Any) -> None:
+    """Raise `InputError` unless the way up finds what it reads of the way down, and the topology its skips."""
+    down = UPS[spec.up].down
+    if down is not None and spec.down != down:
+        raise InputError(
+            f"Spec.up={spec.up!r} undoes down={down!r}. Received: down={spec.down!r}. Use down={down!r}, or another up."
+        )
+    if down is not None and spec.backbone is not None:
+        raise InputError(
+            f"Spec.up={spec.up!r} reads where the own encoder's pooling found its values, which a backbone does not"
+            f" tell. Received: backbone={spec.backbone!r}. Use another up, or no backbone."
+        )
+    if not MERGES[spec.merge].skips and spec.topology not in (alone := _without_skips(spec.depth)):
+        raise InputError(
+            f"Spec.merge={spec.merge!r} reads no skips, and topology={spec.topology!r} differs from others by its skips"
+            f" alone. Use topology={' or '.join(map(repr, alone))}, or another merge."
+        )
+
+
+@remembered(None)
+def _without_skips(depth: int) -> tuple[str, ...]:
+    """The topologies that do not repeat another one of this depth where no skips are read."""
+    first = range(1)
+    return tuple(
+        name for name, row in SKIPS.items() if all(row.skips(column) == first for column in range(1, depth + 1))
+    )
 
 
 def check_divided(spec: Any) -> None:

@@ -15,6 +15,7 @@ from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form, constant, scaled
 from keras_unetpp.spec.geometry import joined
+from keras_unetpp.spec.names import layer_name, node_name
 from keras_unetpp.spec.ops import (
     Add,
     Affine,
@@ -29,13 +30,14 @@ from keras_unetpp.spec.ops import (
     Standardize,
     TransposedConv,
 )
-from keras_unetpp.spec.resampling import PixelShuffle
+from keras_unetpp.spec.resampling import L2Pool, MaxPlace, PixelShuffle, Unpool
 from keras_unetpp.spec.rows import Writer
 
 NORMALIZATION = "normalization"
 """Name of the layer that normalises the pixels."""
 
 RONNEBERGER, LONG = "Ronneberger et al., MICCAI 2015", "Long et al., CVPR 2015"
+BADRINARAYANAN = "Badrinarayanan et al., PAMI 2017"
 PREACTIVATION, SPRINGENBERG = "He et al., ECCV 2016", "Springenberg et al., ICLR 2015 workshops"
 
 
@@ -82,7 +84,8 @@ class Up(NamedTuple):
 
     Attributes:
         of_heads: strides by axis -> the operation, without weights, that brings heads to full resolution.
-        to_width: it gives the width of the row above, which a 1x1 convolution does where the resolution stays.
+        to_width: it gives the width of the node, which a 1x1 convolution does where the resolution stays.
+        down: the row of `DOWNS` that it undoes, from the places that this then tells of each block; None: any.
     """
 
     text: str
@@ -91,6 +94,21 @@ class Up(NamedTuple):
     of_heads: Callable[[Sides], Operation]
     ranks: tuple[int, ...] = BOTH
     to_width: bool = False
+    down: str | None = None
+
+
+class Merge(NamedTuple):
+    """A row of `MERGES`: as `Design`, and whether skips are read at all.
+
+    Attributes:
+        skips: a node joins the skips of its row with what comes from below.
+    """
+
+    text: str
+    source: str
+    write: Callable[[Writer, Sequence[str], Form], None]
+    ranks: tuple[int, ...] = BOTH
+    skips: bool = True
 
 
 BLOCKS: Choices[Block] = Choices(
@@ -133,12 +151,24 @@ Written on (writer, width of the node), and `attention` after it; as many layers
 """
 
 
+PLACE = "place"
+"""What the row is called, in the node below, that tells where a pooling found the values that it takes."""
+
+
 def _max(writer: Writer, strides: Sides) -> None:
-    writer.add("pool", MaxPool(strides))
+    given = writer.tip
+    pooled = writer.add("pool", MaxPool(strides))
+    if UPS[writer.chosen.up].down == writer.chosen.down:
+        writer.add(PLACE, MaxPlace(strides), [given])
+        writer.tip = pooled
 
 
 def _average(writer: Writer, strides: Sides) -> None:
     writer.add("pool", AveragePool(strides))
+
+
+def _l2(writer: Writer, strides: Sides) -> None:
+    writer.add("pool", L2Pool(strides))
 
 
 def _strided(writer: Writer, strides: Sides) -> None:
@@ -149,6 +179,7 @@ def _strided(writer: Writer, strides: Sides) -> None:
 DOWNS: Choices[Design] = Choices(
     max=Design("max pooling", RONNEBERGER, _max),
     average=Design("average pooling", "LeCun et al., Proceedings of the IEEE 1998", _average),
+    l2=Design("root of the mean of squares", "Sermanet et al., ICPR 2012", _l2),
     strided=Design(
         "convolution with strides, normalisation, activation, as wide as the row above", SPRINGENBERG, _strided
     ),
@@ -179,6 +210,13 @@ def _pixel_shuffle(writer: Writer, strides: Sides, width: Form) -> None:
     writer.add("up", PixelShuffle(strides))
 
 
+def _unpool(writer: Writer, strides: Sides, width: Form) -> None:
+    """To the places of the encoder's pooling in the same row, whichever the column."""
+    place = layer_name(node_name(writer.at_row + 1, 0), PLACE)
+    writer.add("up_conv", Conv(1), width=writer.channels(place))
+    writer.add("up", Unpool(strides), [writer.tip, place])
+
+
 UPS: Choices[Up] = Choices(
     transpose=Up(
         "transposed convolution, to the width of the node; where the resolution stays, a 1x1 convolution",
@@ -195,6 +233,14 @@ UPS: Choices[Up] = Choices(
         _pixel_shuffle,
         Bilinear,
         to_width=True,
+    ),
+    unpool=Up(
+        "1x1 convolution to the encoder's width, each value at the place where max pooling found the encoder's",
+        BADRINARAYANAN,
+        _unpool,
+        Bilinear,
+        to_width=True,
+        down="max",
     ),
 )
 """`Spec.up`: how a row is brought to the resolution of the row above.
@@ -240,11 +286,11 @@ def _gate(writer: Writer, parts: Sequence[str], width: Form) -> None:
     writer.add("concat", Concat(), [below, *gated])
 
 
-MERGES: Choices[Design] = Choices(
-    concat=Design("channels one after the other", RONNEBERGER, _concat),
-    add=Design("sum, after 1x1 convolutions where widths differ", LONG, _add),
-    none=Design("what comes from below alone", "Badrinarayanan et al., PAMI 2017", _below),
-    gate=Design("skips weighted by attention gates, then as concat", "Oktay et al., MIDL 2018", _gate),
+MERGES: Choices[Merge] = Choices(
+    concat=Merge("channels one after the other", RONNEBERGER, _concat),
+    add=Merge("sum, after 1x1 convolutions where widths differ", LONG, _add),
+    none=Merge("what comes from below alone", BADRINARAYANAN, _below, skips=False),
+    gate=Merge("skips weighted by attention gates, then as concat", "Oktay et al., MIDL 2018", _gate),
 )
 """`Spec.merge`: how a node joins what comes from below with the skips of its row.
 

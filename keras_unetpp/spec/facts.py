@@ -303,3 +303,12 @@ class OneLayer:
     def inside(self, site: Site) -> Form:
         """Nothing."""
         return constant(0, site.makes[0])
+
+
+class Pools(Divides, OneLayer):
+    """One value out of those of each block, channel by channel."""
+
+    @property
+    def tflite(self) -> int:
+        """Volumes are pooled as images, in several steps."""
+        return 1_300 * (len(self.strides) > 2)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import InitVar, dataclass, fields, replace
 from operator import attrgetter, is_
+from types import SimpleNamespace
 from typing import Any
 
 from keras_unetpp.kit.errors import InputError, brief, hint
@@ -11,7 +12,7 @@ from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec import widths
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
-from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
+from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks, check_ways
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.facts import Sides
@@ -153,6 +154,7 @@ class Spec(Validated):
         check_sides(self.sides, self.divisors)
         if not suit:
             check_ranks(self, _TABLES)
+            check_ways(self)
         _check_combination(self)
 
     @property
@@ -278,19 +280,24 @@ _chosen = attrgetter(*(name for name, _ in _CHOICES))
 
 
 def _suit(spec: Spec) -> bool:
-    """Whether all choices are ones of their tables, and for the rank of the input."""
+    """Whether all choices are ones of their tables, for the rank of the input, and go together."""
     try:
-        return _are_of_rank(spec.rank, _chosen(spec))
+        return _known_to_suit(spec.rank, spec.depth, spec.backbone is None, _chosen(spec))
     except TypeError:  # a list or the like, which is no key
         return False
 
 
 @remembered(4096)
-def _are_of_rank(rank: int, chosen: tuple[str | None, ...]) -> bool:
-    values = dict(zip((name for name, _ in _CHOICES), chosen, strict=True))
-    if any(values[name] not in allowed for name, allowed in _CHOICES):
+def _known_to_suit(rank: int, depth: int, own: bool, chosen: tuple[str | None, ...]) -> bool:
+    choices = zip((name for name, _ in _CHOICES), chosen, strict=True)
+    spec = SimpleNamespace(rank=rank, depth=depth, backbone=None if own else "", **dict(choices))
+    try:
+        check_choices(spec, _CHOICES)
+        check_ranks(spec, _TABLES)
+        check_ways(spec)
+    except InputError:
         return False
-    return all(rank in table[value].ranks for name, table in _TABLES if (value := values[name]) is not None)
+    return True
 
 
 def _check_backbone(spec: Spec) -> None:

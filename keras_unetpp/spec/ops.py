@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from keras_unetpp.spec.backbones import Tap
 from keras_unetpp.spec.facts import (
     AskedWidth,
-    Divides,
     Grows,
     Kernel,
     Multiplies,
     OneLayer,
     Operation,
     Pointwise,
+    Pools,
     SameWidth,
     ScaleAndOffset,
     Sides,
@@ -204,13 +204,13 @@ class Dropout(SameWidth, Pointwise, Weightless, OneLayer, Operation):
     kind = "dropout"
 
 
-class MaxPool(Divides, OneLayer, Operation):
+class MaxPool(Pools, Operation):
     """The largest value of each block of pixels, whose sides are the strides."""
 
     kind = "max_pool"
 
 
-class AveragePool(Divides, OneLayer, Operation):
+class AveragePool(Pools, Operation):
     """The mean of each block of pixels, whose sides are the strides."""
 
     kind = "average_pool"

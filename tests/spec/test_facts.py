@@ -23,7 +23,7 @@ from keras_unetpp.spec.facts import (
 from keras_unetpp.spec.forms import constant, value
 from keras_unetpp.spec.ops import Add, AveragePool, Bilinear, Concat, Conv, Dropout, MaxPool, Nearest, TransposedConv
 from keras_unetpp.spec.plan import variables
-from keras_unetpp.spec.resampling import PixelShuffle
+from keras_unetpp.spec.resampling import L2Pool, PixelShuffle, Unpool
 from keras_unetpp.spec.rows import Row
 
 THICK = (1, 2, 2)
@@ -43,7 +43,7 @@ CASES = [
     *(AveragePool((2, 2)), AveragePool(THICK), PRelu(), LeakyRelu(), Slope()),
     *(Nearest((2, 2)), Nearest((4, 4)), Nearest(THICK)),
     *(Bilinear((2, 2)), Bilinear((4, 4))),
-    *(PixelShuffle((2, 2)), PixelShuffle(THICK), Conv(3, alike=2)),
+    *(PixelShuffle((2, 2)), PixelShuffle(THICK), Conv(3, alike=2), L2Pool((2, 2)), L2Pool(THICK)),
 ]
 
 
@@ -141,6 +141,10 @@ def test_widths_and_resolutions_that_do_not_fit_are_refused():
     one, other = (1, 0, 0, 1, 0), (1, 0, 0, 0, 1)
     with pytest.raises(ValueError, match=r"^Add\(\) reads tensors of different width"):
         Add().channels([one, other], None)
+    with pytest.raises(ValueError, match=r"^Unpool\(.*\) reads values and places of different width"):
+        Unpool((2, 2)).channels([one, other], None)
+    with pytest.raises(ValueError, match=r"^Unpool\(.*\) reads values and places of different resolution"):
+        Unpool((2, 2)).halvings([(1, 1), (0, 1)])
     with pytest.raises(ValueError, match=r"^Concat\(\) reads rows of different resolution"):
         Concat().halvings([(0, 0), (0, 1)])
     with pytest.raises(ValueError, match=r"^Add\(\) reads rows of different sides: \[0, 1\]\.$"):

@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import BLOCKS, PRESETS, Spec
+from keras_unetpp.spec import BLOCKS, PRESETS, Spec, plan
 from keras_unetpp.spec.fields import ACTIVATIONS, FIELDS, check_sides
 
 SHAPE = (64, 64, 3)
@@ -364,12 +364,16 @@ ERRORS = [
     ),
     ({"dropout": 1}, "Spec.dropout must be a number from 0.0 to 0.95. Received: 1."),
     ({"dropout": True}, "Spec.dropout must be a number from 0.0 to 0.95. Received: True."),
-    ({"down": "stride"}, "Spec.down must be one of 'max', 'average', 'strided'. Received: 'stride'."),
+    ({"down": "stride"}, "Spec.down must be one of 'max', 'average', 'l2', 'strided'. Received: 'stride'."),
     ({"merge": "sum"}, "Spec.merge must be one of 'concat', 'add', 'none', 'gate'. Received: 'sum'."),
-    ({"up": "pixel"}, "Spec.up must be one of 'transpose', 'nearest', 'bilinear', 'pixel_shuffle'. Received: 'pixel'."),
+    (
+        {"up": "pixel"},
+        "Spec.up must be one of 'transpose', 'nearest', 'bilinear', 'pixel_shuffle', 'unpool'. Received: 'pixel'.",
+    ),
     (
         {"up": "bilinear", "input_shape": (16, 16, 16, 1)},
-        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest' or 'pixel_shuffle'.",
+        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest' or"
+        " 'pixel_shuffle' or 'unpool'.",
     ),
     ({"up_kernel": 1}, "Spec.up_kernel must be a whole number from 2 to 16. Received: 1."),
     (
@@ -444,6 +448,20 @@ ERRORS = [
         "Spec.topology='unet_e' needs deep_supervision=True: without the heads of L1..L(d-1) no loss reaches the"
         " decoder nodes of those levels. Use topology='unet' for a single U-Net.",
     ),
+    (
+        {"up": "unpool", "down": "strided"},
+        "Spec.up='unpool' undoes down='max'. Received: down='strided'. Use down='max', or another up.",
+    ),
+    (
+        {"up": "unpool", "backbone": "resnet50"},
+        "Spec.up='unpool' reads where the own encoder's pooling found its values,"
+        " which a backbone does not tell. Received: backbone='resnet50'. Use another up, or no backbone.",
+    ),
+    (
+        {"merge": "none", "depth": 2},
+        "Spec.merge='none' reads no skips, and topology='unet++' differs from others by its"
+        " skips alone. Use topology='unet' or 'unet_e', or another merge.",
+    ),
     ({"topolgy": "unet"}, f"Spec has no field 'topolgy'. Did you mean 'topology'? Fields: {NAMES}."),
     ({"filter": (1, 2)}, f"Spec has no field 'filter'. Did you mean 'filters'? Fields: {NAMES}."),
     ({"zzz": 1}, f"Spec has no field 'zzz'. Fields: {NAMES}."),
@@ -514,6 +532,13 @@ def test_json_errors(text, start):
 
 def test_unet_e_of_depth_1_is_a_unet_and_needs_no_deep_supervision():
     assert Spec(topology="unet_e", depth=1, deep_supervision=False).levels == (1,)
+
+
+@pytest.mark.parametrize("fields", [{"topology": "unet"}, {"topology": "unet_e"}, {"depth": 1}], ids=str)
+def test_segnet_is_three_fields_and_a_topology_without_skips_of_its_own(fields):
+    spec = Spec(**{"depth": 2, "down": "max", "up": "unpool", "merge": "none", **fields})
+    assert {row.kind for row in plan(spec)} >= {"max_pool", "max_place", "unpool"}
+    assert not any(row.kind == "concat" for row in plan(spec))
 
 
 def test_check_sides_accepts_multiples_and_unknown():
