@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.describe import describe, select
-from keras_unetpp.spec import BLOCKS, DOWNS, MERGES, Spec, cost, node_costs, plan, receptive_radius
+from keras_unetpp.spec import BLOCKS, DOWNS, MERGES, SKIPS, Spec, cost, node_costs, plan, receptive_radius
 from keras_unetpp.training.losses import CrossEntropy
 
 SMALL = "small_stages"
@@ -29,7 +29,7 @@ def specs(draw):
     least = 2 ** (depth + (not stem))
     blocks = st.integers(-(-8 // least), (32 if rank == 2 else 16) // least)
     classes = draw(st.integers(1, 3))
-    topology = draw(st.sampled_from(["unet", "unet_e", "unet+", "unet++"]))
+    topology = draw(st.sampled_from(["unet", "unet_e", "unet+", "unet++", "unet++", *SKIPS]))
     return Spec(
         (*(least * draw(blocks) for _ in range(rank)), draw(st.integers(1, 4))),
         classes=classes,

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.spec.choices import Choices
-from keras_unetpp.spec.designs import BLOCKS
+from keras_unetpp.spec.designs import BLOCKS, UPS
 from keras_unetpp.spec.norms import NORMS
 
 Fields = tuple[tuple[str, Collection[str | None]], ...]
@@ -55,6 +55,8 @@ def check_divided(spec: Any) -> None:
         multiple = block.multiple
         if multiple > 1 and any(width % multiple for width in widths):
             raise InputError(f"Spec.{field} must be multiples of {multiple} for {name}={value!r}. Received: {widths}.")
+    if UPS[spec.up].multiple > 1:
+        _check_up(spec)
     if NORMS[spec.norm].in_groups:
         # A block that normalises what it is given has the backbone's taps among it.
         read = tuple(tap.channels for tap in spec.taps) if BLOCKS[decoder].normalizes_input else ()
@@ -64,6 +66,17 @@ def check_divided(spec: Any) -> None:
                 f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
                 f" norm_groups={spec.norm_groups}, {every}."
             )
+
+
+def _check_up(spec: Any) -> None:
+    every = (*spec.filters, *spec.decoder_filters, *(tap.channels for tap in spec.taps))
+    multiple, grouped = UPS[spec.up].multiple, NORMS[spec.norm].in_groups
+    if any(width % (multiple * (spec.norm_groups if grouped else 1)) for width in every):
+        times = f" times norm_groups={spec.norm_groups}" if grouped else ""
+        raise InputError(
+            f"Spec.filters{' and taps' if spec.taps else ''} must be multiples of {multiple}{times} for up={spec.up!r}."
+            f" Received: {every}. Use other widths{', or another norm' if grouped else ''}."
+        )
 
 
 def _check_divides(spec: Any, field: str, chosen: str, widths: str) -> None:

@@ -12,7 +12,7 @@ from keras_unetpp.spec import blocks
 from keras_unetpp.spec.activations import Activation
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation, Sides
-from keras_unetpp.spec.forms import Form, constant
+from keras_unetpp.spec.forms import Form, constant, share
 from keras_unetpp.spec.ops import (
     Add,
     Affine,
@@ -33,6 +33,9 @@ NORMALIZATION = "normalization"
 """Name of the layer that normalises the pixels."""
 
 RONNEBERGER, LONG = "Ronneberger et al., MICCAI 2015", "Long et al., CVPR 2015"
+NARROWING = 4
+"""Of up-sampling through a bottleneck: channels that it is given, over those of its transposed convolution."""
+
 PREACTIVATION, SPRINGENBERG = "He et al., ECCV 2016", "Springenberg et al., ICLR 2015 workshops"
 
 
@@ -77,6 +80,7 @@ class Up(NamedTuple):
 
     Attributes:
         of_heads: strides by axis -> the operation, without weights, that brings heads to full resolution.
+        multiple: what all widths must be multiples of.
     """
 
     text: str
@@ -84,6 +88,7 @@ class Up(NamedTuple):
     write: Callable[[Writer, Sides, Form], None]
     of_heads: Callable[[Sides], Operation]
     ranks: tuple[int, ...] = BOTH
+    multiple: int = 1
 
 
 BLOCKS: Choices[Block] = Choices(
@@ -115,6 +120,7 @@ BLOCKS: Choices[Block] = Choices(
         blocks.grouped,
         divides="cardinality",
     ),
+    **{"pass": Block("nothing, but for a 1x1 convolution where the width would be another", LONG, blocks.passed)},
 )
 """`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
 
@@ -146,8 +152,13 @@ DOWNS: Choices[Design] = Choices(
 """`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis)."""
 
 
+def _transposed(writer: Writer, strides: Sides) -> TransposedConv:
+    """By more than 2 at once, with a kernel that is larger by as much."""
+    return TransposedConv(writer.chosen.up_kernel * max(strides) // 2, strides)
+
+
 def _transpose(writer: Writer, strides: Sides, width: Form) -> None:
-    writer.add("up", TransposedConv(writer.chosen.up_kernel, strides), width=width)
+    writer.add("up", _transposed(writer, strides), width=width)
 
 
 def _nearest(writer: Writer, strides: Sides, width: Form) -> None:
@@ -158,12 +169,43 @@ def _bilinear(writer: Writer, strides: Sides, width: Form) -> None:
     writer.add("up", Bilinear(strides))
 
 
+def _narrowed(writer: Writer, strides: Sides, width: Form) -> None:
+    """The convolution stands where pixels are few."""
+    writer.normed_conv("up_conv", 1, width)
+    writer.norm_act("_up")
+    writer.add("up", Bilinear(strides))
+
+
+def _bottleneck(writer: Writer, strides: Sides, width: Form) -> None:
+    inner = share(writer.channels(writer.tip), NARROWING)
+    writer.normed_conv("up_reduce", 1, inner)
+    writer.norm_act("_up_reduce")
+    writer.add("up", _transposed(writer, strides), width=inner)
+    writer.norm_act("_up")
+    writer.normed_conv("up_expand", 1, width)
+    writer.norm_act("_up_expand")
+
+
 UPS: Choices[Up] = Choices(
     transpose=Up("transposed convolution, to the width of the node", LONG, _transpose, Bilinear),
     nearest=Up("each pixel repeated", "Odena et al., Distill 2016", _nearest, Nearest),
     bilinear=Up("bilinear interpolation", LONG, _bilinear, Bilinear, ranks=(2,)),
+    narrowed=Up(
+        "1x1 convolution to the width of the node, normalisation, activation, then bilinear interpolation",
+        "Chen et al., ECCV 2018",
+        _narrowed,
+        Bilinear,
+        ranks=(2,),
+    ),
+    bottleneck=Up(
+        "1x1 convolution to a quarter, transposed convolution, 1x1 to the width of the node",
+        "Chaurasia and Culurciello, VCIP 2017",
+        _bottleneck,
+        Bilinear,
+        multiple=NARROWING,
+    ),
 )
-"""`Spec.up`: how a row is brought to the resolution of the row above.
+"""`Spec.up`: how a row is brought to the resolution of a row above.
 
 Written on (writer, strides by axis, width of the node that reads it).
 """
@@ -205,13 +247,24 @@ def _gate(writer: Writer, parts: Sequence[str], width: Form) -> None:
     writer.add("concat", Concat(), [below, *gated])
 
 
+def _residual_path(writer: Writer, parts: Sequence[str], width: Form) -> None:
+    below, *skips = parts
+    paths = [blocks.residual_path(writer, skip, f"path{number}", width) for number, skip in enumerate(skips, 1)]
+    writer.add("concat", Concat(), [below, *paths])
+
+
 MERGES: Choices[Design] = Choices(
     concat=Design("channels one after the other", RONNEBERGER, _concat),
     add=Design("sum, after 1x1 convolutions where widths differ", LONG, _add),
     none=Design("what comes from below alone", "Badrinarayanan et al., PAMI 2017", _below),
     gate=Design("skips weighted by attention gates, then as concat", "Oktay et al., MIDL 2018", _gate),
+    residual_path=Design(
+        "skips through 3x3 convolutions with 1x1 shortcuts, as many as the node's column, then as concat",
+        "Ibtehaz and Rahman, Neural Networks 2020",
+        _residual_path,
+    ),
 )
-"""`Spec.merge`: how a node joins what comes from below with the skips of its row.
+"""`Spec.merge`: how a node joins what comes from below with the skips of its row, if it has any.
 
 Written on (writer, names of what it joins, that from below first, width of the node).
 """

@@ -186,7 +186,7 @@ class Spec(Validated):
         """
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}.{hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
-        return cls().replace(**PRESETS[name].fields).replace(**changes)
+        return cls(**PRESETS[name].fields).replace(**changes)
 
     def replace(self, **changes: Any) -> "Spec":
         """A copy with some fields changed. A new `depth` alone cuts widths off or goes on doubling them.

@@ -98,12 +98,13 @@ class _Planner:
         PIXELS[self.chosen.normalization].write(self.writer)
         source = self.writer.tip
         for node in topologies.nodes(self.chosen.topology, self.chosen.depth):
-            reads = [self.tips[other] for other in topologies.reads(self.chosen.topology, node)] or [source]
+            others = topologies.reads(self.chosen.topology, node)
+            reads = [self.tips[other] for other in others] or [source]
             if node.column == 0 and node.row in self.taps:
                 self.encode(node, reads[0] if node.row - 1 in self.taps else source)
             else:
-                self.writer.begin(node.name, reads[0], node.row)
-                self.gather(node, reads)
+                self.writer.begin(node.name, reads[0], *node)
+                self.gather(node, reads, others[0].row if others else 0)
                 block = self.chosen.block if node.column == 0 else self.chosen.decoder_block or self.chosen.block
                 BLOCKS[block].write(self.writer, self.width(node))
             self.tips[node] = self.at(self.halvings(node.row))
@@ -123,9 +124,9 @@ class _Planner:
         """How often each axis of a row was halved: once more in each row."""
         return (row + self.shift,) * self.chosen.rank
 
-    def strides(self, row: int) -> Sides:
-        """From a row to the one below, and back."""
-        return tuple(2 ** (low - high) for high, low in zip(self.halvings(row), self.halvings(row + 1), strict=True))
+    def strides(self, row: int, below: int) -> Sides:
+        """From a row to one below, and back."""
+        return tuple(2 ** (low - high) for high, low in zip(self.halvings(row), self.halvings(below), strict=True))
 
     def at(self, halvings: Sides) -> str:
         """The row just written, which is at that resolution."""
@@ -140,15 +141,16 @@ class _Planner:
         self.writer.begin(node.name, source)
         self.writer.add("backbone", Backbone(self.taps[node.row]), width=channels)
 
-    def gather(self, node: Node, reads: list[str]) -> None:
-        """Bring what the node reads to its resolution and join it."""
+    def gather(self, node: Node, reads: list[str], first: int) -> None:
+        """Bring what the node reads, the first of it out of that row, to its resolution and join it."""
         if node.column == 0:
             if node.row:
-                DOWNS[self.chosen.down].write(self.writer, self.strides(node.row - 1))
+                DOWNS[self.chosen.down].write(self.writer, self.strides(first, node.row))
             return
-        UPS[self.chosen.up].write(self.writer, self.strides(node.row), self.width(node))
+        UPS[self.chosen.up].write(self.writer, self.strides(node.row, first), self.width(node))
         parts = (self.at(self.halvings(node.row)), *reads[1:])
-        MERGES[self.chosen.merge].write(self.writer, parts, self.width(node))
+        if len(parts) > 1:
+            MERGES[self.chosen.merge].write(self.writer, parts, self.width(node))
 
     def finish(self, level: int) -> None:
         """The head of a level, up-sampled where row 0 is not at full resolution."""

@@ -8,11 +8,11 @@ import tensorflow as tf
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.pruning import prune
-from keras_unetpp.spec import ACTIVATIONS, BLOCKS, DOWNS, MERGES, Spec
+from keras_unetpp.spec import ACTIVATIONS, BLOCKS, DOWNS, MERGES, UPS, Spec
 from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
-TABLES = {"block": BLOCKS, "down": DOWNS, "merge": MERGES}
-USUAL = {"conv", "max", "concat"}
+TABLES = {"block": BLOCKS, "down": DOWNS, "up": UPS, "merge": MERGES}
+USUAL = {"conv", "max", "transpose", "nearest", "bilinear", "concat"}
 """What the networks of all other tests have."""
 
 ROWS = [(name, key) for name, table in TABLES.items() for key in table if key not in USUAL]
@@ -25,6 +25,10 @@ TOGETHER = {
     "grouped": {"block": "grouped", "down": "strided", "merge": "none", **LEAKY},
     "residual, preact": {"block": "residual", "decoder_block": "preact", "down": "max", "merge": "concat",
                          "block_layers": (3, 2, 1), "norm": "none", **LEAKY},
+    "conv, pass": {"decoder_block": "pass", "up": "bottleneck", "up_kernel": 3, "merge": "residual_path",
+                   "decoder_filters": (8, 4), "filters": (4, 8, 12)},
+    "direct": {"topology": "direct", "up": "narrowed", "norm": "batch"},
+    "fcn": {"topology": "fcn", "up_kernel": 4, "merge": "add", "depth": 3, "filters": (4, 6, 8, 8)},
 }  # fmt: skip
 """Networks that between them have all rows."""
 
@@ -48,7 +52,8 @@ def never_moved(model, x):
 @pytest.mark.parametrize(("name", "key"), [*ROWS, ("activation", "prelu")])
 def test_a_step_moves_all_weights_and_each_level_is_the_same_cut_out_or_saved(name, key, tmp_path):
     keras.utils.set_random_seed(0)
-    model = build(spec_of(**{name: key}))
+    wide = getattr(TABLES.get(name, {}).get(key), "multiple", 1)
+    model = build(spec_of(**{name: key}, **({"filters": (4 * wide, 8 * wide, 8 * wide)} if wide > 1 else {})))
     x = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")
     assert never_moved(model, x) == []
     model.save(tmp_path / "model.keras")
@@ -86,7 +91,8 @@ def test_all_rows_are_exported(name, shape, tmp_path, small_backbone):
     }  # fmt: skip
     specs = [spec_of(shape, **fields)]
     if rank == 2:
-        specs.append(spec_of(filters=(4, 6), backbone=small_backbone, **fields))
+        depth = fields.get("depth", 2)
+        specs.append(spec_of(**{**fields, "filters": (4, 8, 8)[:depth]}, backbone=small_backbone))
     for number, spec in enumerate(specs):
         model = build(spec)
         pooled = rank == 3 and spec.down != "strided"  # TFLite pools images alone
