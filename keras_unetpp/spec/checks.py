@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.choices import Choices, remembered
-from keras_unetpp.spec.designs import BLOCKS, MERGES, UPS
+from keras_unetpp.spec.designs import BLOCKS
+from keras_unetpp.spec.merges import MERGES
 from keras_unetpp.spec.norms import NORMS
-from keras_unetpp.spec.topology import SKIPS
+from keras_unetpp.spec.topology import SKIPS, nodes, reads
+from keras_unetpp.spec.ups import UPS
 
 Fields = tuple[tuple[str, Collection[str | None]], ...]
 
@@ -48,6 +50,11 @@ def check_ways(spec: Any) -> None:
         raise InputError(
             f"Spec.up={spec.up!r} undoes down={down!r}. Received: down={spec.down!r}. Use down={down!r}, or another up."
         )
+    if down is not None and not _row_by_row(spec.topology, spec.depth):
+        raise InputError(
+            f"Spec.up={spec.up!r} goes up from each row to the next, and topology={spec.topology!r} leaves rows out."
+            " Use another up, or another topology."
+        )
     if down is not None and spec.backbone is not None:
         raise InputError(
             f"Spec.up={spec.up!r} reads where the own encoder's pooling found its values, which a backbone does not"
@@ -58,6 +65,12 @@ def check_ways(spec: Any) -> None:
             f"Spec.merge={spec.merge!r} reads no skips, and topology={spec.topology!r} differs from others by its skips"
             f" alone. Use topology={' or '.join(map(repr, alone))}, or another merge."
         )
+
+
+@remembered(None)
+def _row_by_row(topology: str, depth: int) -> bool:
+    """Whether each node of a decoder reads one of the row below its own."""
+    return all(reads(topology, node)[0].row == node.row + 1 for node in nodes(topology, depth) if node.column)
 
 
 @remembered(None)
@@ -88,6 +101,8 @@ def check_divided(spec: Any) -> None:
     if (divides := ATTENTIONS[spec.attention].divides) is not None:
         for field in ("filters", "decoder_filters"):
             _check_divides(spec, divides, f"attention={spec.attention!r}", field)
+    if UPS[spec.up].multiple > 1:
+        _check_up(spec)
     if NORMS[spec.norm].in_groups:
         # A block that normalises what it is given has the backbone's taps among it.
         read = tuple(tap.channels for tap in spec.taps) if BLOCKS[decoder].normalizes_input else ()
@@ -97,6 +112,17 @@ def check_divided(spec: Any) -> None:
                 f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
                 f" norm_groups={spec.norm_groups}, {every}."
             )
+
+
+def _check_up(spec: Any) -> None:
+    every = (*spec.filters, *spec.decoder_filters, *(tap.channels for tap in spec.taps))
+    multiple, grouped = UPS[spec.up].multiple, NORMS[spec.norm].in_groups
+    if any(width % (multiple * (spec.norm_groups if grouped else 1)) for width in every):
+        times = f" times norm_groups={spec.norm_groups}" if grouped else ""
+        raise InputError(
+            f"Spec.filters{' and taps' if spec.taps else ''} must be multiples of {multiple}{times} for up={spec.up!r}."
+            f" Received: {every}. Use other widths{', or another norm' if grouped else ''}."
+        )
 
 
 def _check_divides(spec: Any, field: str, chosen: str, widths: str) -> None:

@@ -14,7 +14,7 @@ from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks, check_ways
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
-from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
+from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, PIXELS
 from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.geometry import BY_ROW, as_entries, check_entries, check_sides, halvings
 from keras_unetpp.spec.level import check_asked
@@ -27,9 +27,11 @@ from keras_unetpp.spec.limits import (
     check_shape,
     check_whole,
 )
+from keras_unetpp.spec.merges import MERGES
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.presets import PRESETS
 from keras_unetpp.spec.records import completed
+from keras_unetpp.spec.ups import UPS
 
 WEIGHT_NAMES = ("imagenet", "own")
 WEIGHT_FILES = (".safetensors", ".h5", ".pth")
@@ -223,7 +225,7 @@ class Spec(Validated):
         """
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}.{hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
-        return cls().replace(**PRESETS[name].fields).replace(**changes)
+        return cls(**PRESETS[name].fields).replace(**changes)
 
     def replace(self, **changes: Any) -> "Spec":
         """A copy with some fields changed. A new `depth` alone cuts widths off or goes on doubling them.

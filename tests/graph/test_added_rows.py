@@ -28,11 +28,13 @@ from keras_unetpp.spec import (
     plan,
     receptive_radius,
 )
-from keras_unetpp.spec.designs import Block, Design, Up
+from keras_unetpp.spec.designs import Block, Design
 from keras_unetpp.spec.facts import OneLayer, Operation, Pointwise, Weightless
 from keras_unetpp.spec.forms import share
+from keras_unetpp.spec.merges import Merge
 from keras_unetpp.spec.ops import Add, Concat, Conv, Nearest
 from keras_unetpp.spec.plan import keep
+from keras_unetpp.spec.ups import Up
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.space import Space
 
@@ -85,7 +87,7 @@ ROWS = {
     ),
     "strided": (DOWNS, "down", Design("convolution of stride 2", "Springenberg et al., ICLR 2015 workshops", strided)),
     "resized": (UPS, "up", Up("repeated and convolved", "Odena et al., Distill 2016", resized, Nearest)),
-    "added": (MERGES, "merge", Design("sum", "Long et al., CVPR 2015", added)),
+    "added": (MERGES, "merge", Merge("sum", "Long et al., CVPR 2015", added)),
 }
 
 

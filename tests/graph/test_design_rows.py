@@ -28,6 +28,10 @@ TOGETHER = {
     "unpool": {"up": "unpool", "merge": "add", "block_layers": (1,)},
     "residual, preact": {"block": "residual", "decoder_block": "preact", "down": "max", "merge": "concat",
                          "block_layers": (3, 2, 1), "norm": "none", **LEAKY},
+    "conv, pass": {"decoder_block": "pass", "up": "bottleneck", "up_kernel": 3, "merge": "residual_path",
+                   "decoder_filters": (8, 4), "filters": (4, 8, 12)},
+    "direct": {"topology": "direct", "up": "narrowed", "norm": "batch"},
+    "fcn": {"topology": "fcn", "up_kernel": 4, "merge": "add", "depth": 3, "filters": (4, 6, 8, 8)},
 }  # fmt: skip
 """Networks that between them have all rows."""
 
@@ -57,7 +61,9 @@ def never_moved(model, x):
 @pytest.mark.parametrize(("name", "key"), [*ROWS, ("activation", "prelu")])
 def test_a_step_moves_all_weights_and_each_level_is_the_same_cut_out_or_saved(name, key, tmp_path):
     keras.utils.set_random_seed(0)
-    model = build(spec_of(**{name: key}, **NEEDS.get(key, {})))
+    wide = getattr(TABLES.get(name, {}).get(key), "multiple", 1)
+    widths = {"filters": (4 * wide, 8 * wide, 8 * wide)} if wide > 1 else {}
+    model = build(spec_of(**{name: key}, **widths, **NEEDS.get(key, {})))
     x = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")
     assert never_moved(model, x) == []
     model.save(tmp_path / "model.keras")
@@ -133,7 +139,8 @@ def test_all_rows_are_exported(name, shape, tmp_path, small_backbone):
     }  # fmt: skip
     specs = [spec_of(shape, **fields)]
     if rank == 2 and UPS[fields.get("up", "transpose")].down is None:
-        specs.append(spec_of(filters=(4, 6), backbone=small_backbone, **fields))
+        depth = fields.get("depth", 2)
+        specs.append(spec_of(**{**fields, "filters": (4, 8, 8)[:depth]}, backbone=small_backbone))
     for number, spec in enumerate(specs):
         model = build(spec)
         for path in ("model.onnx", "saved", "model.tflite"):

@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import BLOCKS, PRESETS, Spec, plan
+from keras_unetpp.spec import BLOCKS, DOWNS, MERGES, PRESETS, SKIPS, UPS, Spec, plan
 from keras_unetpp.spec.fields import ACTIVATIONS, FIELDS, check_sides
 
 SHAPE = (64, 64, 3)
@@ -280,8 +280,8 @@ ERRORS = [
         {"decoder_filters": (8, 12), "depth": 2, "norm": "group"},
         "Spec.norm_groups must divide all filters. Received: norm_groups=8, (32, 64, 128, 8, 12).",
     ),
-    ({"topology": "unet3+"}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: 'unet3+'."),
-    ({"topology": ["unet"]}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: ['unet']."),
+    ({"topology": "unet3+"}, f"Spec.topology must be one of {', '.join(map(repr, SKIPS))}. Received: 'unet3+'."),
+    ({"topology": ["unet"]}, f"Spec.topology must be one of {', '.join(map(repr, SKIPS))}. Received: ['unet']."),
     ({"block": "resid"}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: 'resid'."),
     ({"block": None}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: None."),
     ({"decoder_block": "x"}, f"Spec.decoder_block must be one of none, {', '.join(map(repr, BLOCKS))}. Received: 'x'."),
@@ -364,16 +364,26 @@ ERRORS = [
     ),
     ({"dropout": 1}, "Spec.dropout must be a number from 0.0 to 0.95. Received: 1."),
     ({"dropout": True}, "Spec.dropout must be a number from 0.0 to 0.95. Received: True."),
-    ({"down": "stride"}, "Spec.down must be one of 'max', 'average', 'l2', 'strided'. Received: 'stride'."),
-    ({"merge": "sum"}, "Spec.merge must be one of 'concat', 'add', 'none', 'gate'. Received: 'sum'."),
-    (
-        {"up": "pixel"},
-        "Spec.up must be one of 'transpose', 'nearest', 'bilinear', 'pixel_shuffle', 'unpool'. Received: 'pixel'.",
-    ),
+    ({"down": "stride"}, f"Spec.down must be one of {', '.join(map(repr, DOWNS))}. Received: 'stride'."),
+    ({"merge": "sum"}, f"Spec.merge must be one of {', '.join(map(repr, MERGES))}. Received: 'sum'."),
+    ({"up": "pixel"}, f"Spec.up must be one of {', '.join(map(repr, UPS))}. Received: 'pixel'."),
     (
         {"up": "bilinear", "input_shape": (16, 16, 16, 1)},
-        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest' or"
-        " 'pixel_shuffle' or 'unpool'.",
+        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use"
+        f" {' or '.join(repr(name) for name, row in UPS.items() if 3 in row.ranks)}.",
+    ),
+    (
+        {"up": "bottleneck", "filters": (4, 6), "depth": 1},
+        "Spec.filters must be multiples of 4 for up='bottleneck'. Received: (4, 6). Use other widths.",
+    ),
+    (
+        {"up": "bottleneck", "filters": (4, 8), "decoder_filters": (6,), "depth": 1},
+        "Spec.filters must be multiples of 4 for up='bottleneck'. Received: (4, 8, 6). Use other widths.",
+    ),
+    (
+        {"up": "bottleneck", "filters": (8, 16), "norm": "group", "norm_groups": 4, "depth": 1},
+        "Spec.filters must be multiples of 4 times norm_groups=4 for up='bottleneck'. Received: (8, 16). Use other"
+        " widths, or another norm.",
     ),
     ({"up_kernel": 1}, "Spec.up_kernel must be a whole number from 2 to 16. Received: 1."),
     (
@@ -460,7 +470,7 @@ ERRORS = [
     (
         {"merge": "none", "depth": 2},
         "Spec.merge='none' reads no skips, and topology='unet++' differs from others by its"
-        " skips alone. Use topology='unet' or 'unet_e', or another merge.",
+        f" skips alone. Use topology={' or '.join(repr(name) for name in SKIPS if '+' not in name)}, or another merge.",
     ),
     ({"topolgy": "unet"}, f"Spec has no field 'topolgy'. Did you mean 'topology'? Fields: {NAMES}."),
     ({"filter": (1, 2)}, f"Spec has no field 'filter'. Did you mean 'filters'? Fields: {NAMES}."),
