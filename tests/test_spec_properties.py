@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.describe import describe, select
-from keras_unetpp.spec import ATTENTIONS, BLOCKS, DOWNS, MERGES, Spec, cost, node_costs, plan, receptive_radius
+from keras_unetpp.spec import (
+    ATTENTIONS,
+    BLOCKS,
+    CONTEXTS,
+    DOWNS,
+    MERGES,
+    Spec,
+    cost,
+    node_costs,
+    plan,
+    receptive_radius,
+)
 from keras_unetpp.training.losses import CrossEntropy
 
 SMALL = "small_stages"
@@ -29,13 +40,15 @@ def specs(draw):
     least = 2 ** (depth + (not stem))
     blocks = st.integers(-(-8 // least), (32 if rank == 2 else 16) // least)
     classes = draw(st.integers(1, 3))
+    norm = draw(st.sampled_from(["none", "batch", "group", "instance", "layer"]))
+    last = 4 * draw(st.integers(1, 2))
     topology = draw(st.sampled_from(["unet", "unet_e", "unet+", "unet++"]))
     return Spec(
         (*(least * draw(blocks) for _ in range(rank)), draw(st.integers(1, 4))),
         classes=classes,
         topology=topology,
         depth=depth,
-        filters=tuple(2 * draw(st.integers(1, 4)) for _ in range(depth + (backbone is None))),
+        filters=(*(2 * draw(st.integers(1, 4)) for _ in range(depth - (backbone is not None))), last),
         backbone=backbone,
         stem=stem,
         block=draw(st.sampled_from(of_rank(BLOCKS, rank))),
@@ -46,7 +59,8 @@ def specs(draw):
         attention=draw(st.sampled_from(["none", "none", *ATTENTIONS])),
         squeeze_ratio=draw(st.sampled_from([1, 2])),
         bias=draw(st.booleans()),
-        norm=draw(st.sampled_from(["none", "batch", "group", "instance", "layer"])),
+        context=draw(st.sampled_from(["none", "none", *CONTEXTS])) if norm in ("none", "batch", "layer") else "none",
+        norm=norm,
         norm_groups=draw(st.sampled_from([1, 2])),
         norm_epsilon=draw(st.sampled_from([1e-5, 1e-3])),
         standardize_epsilon=draw(st.sampled_from([1e-5, 0.1])),

@@ -1,3 +1,4 @@
 """Spec -> `keras.Model`."""
 
-import keras_unetpp.graph.model  # noqa: F401 - registers its class
+import keras_unetpp.graph.bins
+import keras_unetpp.graph.model  # noqa: F401 - both register their classes

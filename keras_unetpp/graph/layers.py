@@ -1,4 +1,4 @@
-"""One table: the class of an operation -> the stock Keras layer that computes it."""
+"""One table: the class of an operation -> the layer that computes it, a stock one where Keras has it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_unetpp.graph import bins
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import activations, ops
+from keras_unetpp.spec import activations, ops, whole
 from keras_unetpp.spec.backbone_table import SCALINGS
 from keras_unetpp.spec.facts import OPERATIONS
 from keras_unetpp.spec.fields import Spec
@@ -118,7 +119,9 @@ MAKERS: dict[type, Maker] = {
     ops.Dropout: lambda _, row, spec: layers.Dropout(spec.dropout, name=row.name),
     ops.MaxPool: lambda operation, row, spec: _ranked("MaxPooling", spec)(operation.strides, name=row.name),
     ops.AveragePool: lambda operation, row, spec: _ranked("AveragePooling", spec)(operation.strides, name=row.name),
-    ops.GlobalPool: lambda _, row, spec: _ranked("GlobalAveragePooling", spec)(keepdims=True, name=row.name),
+    whole.GlobalPool: lambda _, row, spec: _ranked("GlobalAveragePooling", spec)(keepdims=True, name=row.name),
+    whole.BinPool: lambda operation, row, spec: bins.BinPool(operation.bins, name=row.name),
+    whole.Spread: lambda _, row, spec: bins.Spread(name=row.name),
     ops.Nearest: _nearest,
     ops.Bilinear: _bilinear,
     ops.Concat: lambda _, row, spec: layers.Concatenate(name=row.name),

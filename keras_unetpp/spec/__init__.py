@@ -2,6 +2,7 @@
 
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap
+from keras_unetpp.spec.context import CONTEXTS
 from keras_unetpp.spec.cost import Cost, cost, node_costs
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.fields import Spec
@@ -16,6 +17,7 @@ __all__ = [
     "ACTIVATIONS",
     "ATTENTIONS",
     "BLOCKS",
+    "CONTEXTS",
     "DOWNS",
     "HEADS",
     "MERGES",

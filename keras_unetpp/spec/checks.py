@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.choices import Choices
+from keras_unetpp.spec.context import CONTEXTS
 from keras_unetpp.spec.designs import BLOCKS
 from keras_unetpp.spec.norms import NORMS
 
@@ -65,6 +66,31 @@ def check_divided(spec: Any) -> None:
                 f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
                 f" norm_groups={spec.norm_groups}, {(*spec.filters, *read)}."
             )
+
+
+def check_context(spec: Any) -> None:
+    """Raise `InputError` unless the lowest node is as wide as its context needs, and its norm one for single cells."""
+    narrows, norm = CONTEXTS[spec.context].narrows, NORMS[spec.norm]
+    if not narrows:
+        return
+    chosen = f"context={spec.context!r}"
+    lowest = spec.taps[-1].channels if spec.taps else spec.filters[-1]
+    if lowest % narrows:
+        raise InputError(
+            f"Spec.{chosen} needs a multiple of {narrows} channels in the lowest row, of filters or of the backbone."
+            f" Received: {lowest}. Use {lowest + -lowest % narrows} filters there, or another context."
+        )
+    if norm.over_sides:
+        raise InputError(
+            f"Spec.norm={spec.norm!r} leaves nothing of the single cell that {chosen} makes of an image. Use"
+            f" {' or '.join(repr(name) for name, row in NORMS.items() if not row.over_sides)}."
+        )
+    inner = lowest // narrows
+    if norm.in_groups and (inner % spec.norm_groups or inner == spec.norm_groups):
+        raise InputError(
+            f"Spec.norm_groups must divide the {inner} channels of each part of {chosen}, and be fewer. Received:"
+            f" norm_groups={spec.norm_groups}. Use another norm, or wider filters."
+        )
 
 
 def _check_divides(spec: Any, field: str, chosen: str) -> None:

@@ -10,8 +10,9 @@ from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
-from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
+from keras_unetpp.spec.checks import check_choices, check_context, check_divided, check_ranks
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
+from keras_unetpp.spec.context import CONTEXTS
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.level import check_asked
 from keras_unetpp.spec.limits import (
@@ -73,6 +74,7 @@ class Spec(Validated):
         8,
         "width over that within squeeze and excitation; must divide every width; papers have 16 (se), 2 (scse)",
     )
+    context: str = _choice("none", CONTEXTS, "what follows the lowest node: a view of the whole image, or far around")
     bias: bool = described(True, "in convolutions that a normalisation follows, too; false: in the others alone")
     norm: str = _choice("batch", NORMS, "normalisation inside a node")
     norm_groups: int = described(8, "groups of group normalisation; must divide every width")
@@ -208,11 +210,12 @@ class Spec(Validated):
     def at_level(self, level: int) -> "Spec":
         """The Spec of level Lk cut out: a network of depth k with one head, and the same names for its layers.
 
-        A level of `unet_e` alone is a plain `unet`.
+        A level of `unet_e` alone is a plain `unet`; one above the lowest node has no `context`.
         """
         check_asked(level, "This network has heads for", self.levels, mean=False)
         topology = topologies.SKIPS[self.topology].alone or self.topology
-        return self.replace(topology=topology, depth=level, deep_supervision=False)
+        context = self.context if level == self.depth else "none"
+        return self.replace(topology=topology, depth=level, context=context, deep_supervision=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Spec":
@@ -326,6 +329,7 @@ def _check_combination(spec: Spec) -> None:
     if not _are_of_rank(spec.rank, _chosen(spec)):
         check_ranks(spec, _TABLES)
     check_divided(spec)
+    check_context(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(
             f"Backbones are for 2-D. Received: backbone={spec.backbone!r} and input_shape={spec.input_shape}."
