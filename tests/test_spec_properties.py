@@ -11,6 +11,7 @@ from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.spec import (
     ATTENTIONS,
     BLOCKS,
+    CONTEXTS,
     DOWNS,
     MERGES,
     SKIPS,
@@ -53,12 +54,14 @@ def specs(draw):
            if UPS[name].down in ((None, down) if by_row else (None,)) and (own or UPS[name].multiple == 1)]  # fmt: skip
     up = draw(st.sampled_from(ups))
     step = 2 * UPS[up].multiple
+    norm = draw(st.sampled_from(["none", "batch", "group", "instance", "layer"]))
+    last = 2 * step * draw(st.integers(1, 2))
     return Spec(
         (*(least * draw(blocks) for _ in range(rank)), draw(st.integers(1, 4))),
         classes=classes,
         topology=topology,
         depth=depth,
-        filters=tuple(step * draw(st.integers(1, 4)) for _ in range(depth + (backbone is None))),
+        filters=(*(step * draw(st.integers(1, 4)) for _ in range(depth - (backbone is not None))), last),
         decoder_filters=draw(st.sampled_from([(), (), (3 * step, step, 2 * step)[:depth]])),
         max_filters=draw(st.sampled_from([None, 4 * step])),
         backbone=backbone,
@@ -71,7 +74,8 @@ def specs(draw):
         attention=draw(st.sampled_from(["none", "none", *ATTENTIONS])),
         squeeze_ratio=draw(st.sampled_from([1, 2])),
         bias=draw(st.booleans()),
-        norm=draw(st.sampled_from(["none", "batch", "group", "instance", "layer"])),
+        context=draw(st.sampled_from(["none", "none", *CONTEXTS])) if norm in ("none", "batch", "layer") else "none",
+        norm=norm,
         norm_groups=draw(st.sampled_from([1, 2])),
         norm_epsilon=draw(st.sampled_from([1e-5, 1e-3])),
         standardize_epsilon=draw(st.sampled_from([1e-5, 0.1])),

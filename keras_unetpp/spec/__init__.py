@@ -2,6 +2,7 @@
 
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap
+from keras_unetpp.spec.context import CONTEXTS
 from keras_unetpp.spec.cost import Cost, cost, node_costs
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, PIXELS
 from keras_unetpp.spec.fields import Spec
@@ -18,6 +19,7 @@ __all__ = [
     "ACTIVATIONS",
     "ATTENTIONS",
     "BLOCKS",
+    "CONTEXTS",
     "DOWNS",
     "HEADS",
     "MERGES",

@@ -6,7 +6,9 @@ from typing import Any, NoReturn
 
 from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.spec.attention import ATTENTIONS
+from keras_unetpp.spec.backbones import backbone
 from keras_unetpp.spec.choices import Choices, remembered
+from keras_unetpp.spec.context import CONTEXTS
 from keras_unetpp.spec.designs import BLOCKS
 from keras_unetpp.spec.merges import MERGES
 from keras_unetpp.spec.norms import NORMS
@@ -14,6 +16,15 @@ from keras_unetpp.spec.topology import SKIPS, nodes, reads
 from keras_unetpp.spec.ups import UPS
 
 Fields = tuple[tuple[str, Collection[str | None]], ...]
+
+
+WEIGHT_NAMES = ("imagenet", "own")
+WEIGHT_FILES = (".safetensors", ".h5", ".pth")
+
+
+def are_weights(value: Any) -> bool:
+    """Whether `Spec.encoder_weights` may be this: none, a name, or the name of a file of weights."""
+    return value is None or (isinstance(value, str) and (value in WEIGHT_NAMES or value.endswith(WEIGHT_FILES)))
 
 
 def check_choices(spec: Any, fields: Fields) -> None:
@@ -82,6 +93,36 @@ def _without_skips(depth: int) -> tuple[str, ...]:
     )
 
 
+def check_backbone(spec: Any) -> None:
+    """Raise `InputError` unless the flags are flags, and what is for backbones fits the backbone."""
+    for name, flag in (("stem", spec.stem), ("deep_supervision", spec.deep_supervision), ("bias", spec.bias)):
+        if flag is not True and flag is not False:
+            raise InputError(f"Spec.{name} must be True or False. Received: {brief(flag)}.")
+    if spec.backbone is None:
+        if spec.encoder_weights is None and spec.stem:
+            return
+        name = "stem" if spec.encoder_weights is None else "encoder_weights"
+        value = brief(getattr(spec, name))
+        raise InputError(f"Spec.{name} is for backbones. Received: {name}={value} and no backbone.")
+    if spec.strides:
+        raise InputError(
+            "Spec.strides is for networks without a backbone, whose rows halve every side. Received:"
+            f" strides={brief(spec.strides)}, backbone={spec.backbone!r}. Leave one of them out."
+        )
+    taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
+    deepest = taps[-1].row - spec.shift
+    if spec.depth > deepest:
+        raise InputError(
+            f"Backbone {spec.backbone!r} reaches down to reduction {taps[-1].reduction}, so Spec.depth must be at most"
+            f" {deepest}{'' if spec.stem else ' with stem=False'}. Received: {spec.depth}."
+        )
+    if not are_weights(weights):
+        raise InputError(
+            f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
+            f" {', '.join(WEIGHT_FILES)}. Received: {brief(weights)}."
+        )
+
+
 def check_divided(spec: Any) -> None:
     """Raise `InputError` unless the widths can be divided as blocks, attention and normalisation divide them."""
     decoder = spec.decoder_block or spec.block
@@ -112,6 +153,31 @@ def check_divided(spec: Any) -> None:
                 f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
                 f" norm_groups={spec.norm_groups}, {every}."
             )
+
+
+def check_context(spec: Any) -> None:
+    """Raise `InputError` unless the lowest node is as wide as its context needs, and its norm one for single cells."""
+    narrows, norm = CONTEXTS[spec.context].narrows, NORMS[spec.norm]
+    if not narrows:
+        return
+    chosen = f"context={spec.context!r}"
+    lowest = spec.taps[-1].channels if spec.taps else spec.filters[-1]
+    if lowest % narrows:
+        raise InputError(
+            f"Spec.{chosen} needs a multiple of {narrows} channels in the lowest row, of filters or of the backbone."
+            f" Received: {lowest}. Use {lowest + -lowest % narrows} filters there, or another context."
+        )
+    if norm.over_sides:
+        raise InputError(
+            f"Spec.norm={spec.norm!r} leaves nothing of the single cell that {chosen} makes of an image. Use"
+            f" {' or '.join(repr(name) for name, row in NORMS.items() if not row.over_sides)}."
+        )
+    inner = lowest // narrows
+    if norm.in_groups and (inner % spec.norm_groups or inner == spec.norm_groups):
+        raise InputError(
+            f"Spec.norm_groups must divide the {inner} channels of each part of {chosen}, and be fewer. Received:"
+            f" norm_groups={spec.norm_groups}. Use another norm, or wider filters."
+        )
 
 
 def _check_up(spec: Any) -> None:

@@ -6,14 +6,23 @@ from operator import attrgetter, is_
 from types import SimpleNamespace
 from typing import Any
 
-from keras_unetpp.kit.errors import InputError, brief, hint
+from keras_unetpp.kit.errors import InputError, hint
 from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec import widths
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
-from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks, check_ways
+from keras_unetpp.spec.checks import (
+    are_weights,
+    check_backbone,
+    check_choices,
+    check_context,
+    check_divided,
+    check_ranks,
+    check_ways,
+)
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
+from keras_unetpp.spec.context import CONTEXTS
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, PIXELS
 from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.geometry import BY_ROW, as_entries, check_entries, check_sides, halvings
@@ -33,16 +42,9 @@ from keras_unetpp.spec.presets import PRESETS
 from keras_unetpp.spec.records import completed
 from keras_unetpp.spec.ups import UPS
 
-WEIGHT_NAMES = ("imagenet", "own")
-WEIGHT_FILES = (".safetensors", ".h5", ".pth")
-
 
 def _choice(default: str | None, allowed: Collection[str | None], text: str) -> Any:
     return described(default, text, allowed=allowed)
-
-
-def _are_weights(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and (value in WEIGHT_NAMES or value.endswith(WEIGHT_FILES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Spec(Validated):
         8,
         "width over that within squeeze and excitation; must divide every width; papers have 16 (se), 2 (scse)",
     )
+    context: str = _choice("none", CONTEXTS, "what follows the lowest node: a view of the whole image, or far around")
     bias: bool = described(True, "in convolutions that a normalisation follows, too; false: in the others alone")
     norm: str = _choice("batch", NORMS, "normalisation inside a node")
     norm_groups: int = described(8, "groups of group normalisation; must divide every width")
@@ -111,7 +114,7 @@ class Spec(Validated):
     encoder_weights: str | None = described(
         None,
         "what build() gives the backbone: imagenet; own, of a registered model; a .safetensors, .h5 or .pth file",
-        fits=_are_weights,
+        fits=are_weights,
     )
     stem: bool = described(
         True, "own rows where a backbone has none, down from full resolution; false: heads up-sample"
@@ -152,7 +155,7 @@ class Spec(Validated):
             for name, entries in zip(BY_ROW, _by_row(self), strict=True):
                 put(self, name, as_entries(entries))
             check_entries(*_by_row(self), self.depth, self.rank)
-        _check_backbone(self)
+        check_backbone(self)
         check_sides(self.sides, self.divisors)
         if not suit:
             check_ranks(self, _TABLES)
@@ -240,11 +243,12 @@ class Spec(Validated):
     def at_level(self, level: int) -> "Spec":
         """The Spec of level Lk cut out: a network of depth k with one head, and the same names for its layers.
 
-        A level of `unet_e` alone is a plain `unet`.
+        A level of `unet_e` alone is a plain `unet`; one above the lowest node has no `context`.
         """
         check_asked(level, "This network has heads for", self.levels, mean=False)
         topology = topologies.SKIPS[self.topology].alone or self.topology
-        return self.replace(topology=topology, depth=level, deep_supervision=False)
+        context = self.context if level == self.depth else "none"
+        return self.replace(topology=topology, depth=level, context=context, deep_supervision=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Spec":
@@ -302,37 +306,9 @@ def _known_to_suit(rank: int, depth: int, own: bool, chosen: tuple[str | None, .
     return True
 
 
-def _check_backbone(spec: Spec) -> None:
-    for name, flag in (("stem", spec.stem), ("deep_supervision", spec.deep_supervision), ("bias", spec.bias)):
-        if flag is not True and flag is not False:
-            raise InputError(f"Spec.{name} must be True or False. Received: {brief(flag)}.")
-    if spec.backbone is None:
-        if spec.encoder_weights is None and spec.stem:
-            return
-        name = "stem" if spec.encoder_weights is None else "encoder_weights"
-        value = brief(getattr(spec, name))
-        raise InputError(f"Spec.{name} is for backbones. Received: {name}={value} and no backbone.")
-    if spec.strides:
-        raise InputError(
-            "Spec.strides is for networks without a backbone, whose rows halve every side. Received:"
-            f" strides={brief(spec.strides)}, backbone={spec.backbone!r}. Leave one of them out."
-        )
-    taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
-    deepest = taps[-1].row - spec.shift
-    if spec.depth > deepest:
-        raise InputError(
-            f"Backbone {spec.backbone!r} reaches down to reduction {taps[-1].reduction}, so Spec.depth must be at most"
-            f" {deepest}{'' if spec.stem else ' with stem=False'}. Received: {spec.depth}."
-        )
-    if not _are_weights(weights):
-        raise InputError(
-            f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
-            f" {', '.join(WEIGHT_FILES)}. Received: {brief(weights)}."
-        )
-
-
 def _check_combination(spec: Spec) -> None:
     check_divided(spec)
+    check_context(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(
             f"Backbones are for 2-D. Received: backbone={spec.backbone!r} and input_shape={spec.input_shape}."

@@ -11,6 +11,7 @@ from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.attention import attend
 from keras_unetpp.spec.backbones import backbone
 from keras_unetpp.spec.choices import remembered
+from keras_unetpp.spec.context import CONTEXTS
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, PIXELS
 from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.fields import Spec
@@ -113,6 +114,8 @@ class _Planner:
                 BLOCKS[block].write(self.writer, self.width(node))
                 if not BLOCKS[block].attends:
                     attend(self.writer)
+            if node.row == self.chosen.depth:
+                CONTEXTS[self.chosen.context].write(self.writer, self.writer.channels(self.writer.tip))
             self.tips[node] = self.at(self.halvings(node.row))
             if node.row == 0 and node.column in self.chosen.levels:
                 self.finish(node.column)

@@ -85,6 +85,7 @@ class Structure(NamedTuple):
     cardinality: int
     attention: str
     squeeze_ratio: int
+    context: str
     bias: bool
     norm: str
     activation: str

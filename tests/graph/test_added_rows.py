@@ -157,7 +157,7 @@ def test_it_is_chosen_by_name_while_it_is_there(chosen, capsys, monkeypatch):
     assert main(["levels", "--depth", "2", "--width", "8", f"--{field}", name]) == 0
     assert main(["designs"]) == 0
     assert ROWS[name][2].text in capsys.readouterr().out
-    space = Space.create(Budget(params=10**5), {field: list(table), "depth": 2})
+    space = Space.create(Budget(params=10**5), {field: list(table), "depth": 2, "topology": "unet_e"})
     assert {getattr(one.spec, field) for one in space.proposals()} == set(table)
     monkeypatch.delitem(table, name)
     with pytest.raises(InputError, match=rf"^Spec\.{field} must be one of .*\. Received: '{name}'\.$"):

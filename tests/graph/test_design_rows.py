@@ -8,23 +8,24 @@ import tensorflow as tf
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.pruning import prune
-from keras_unetpp.spec import ACTIVATIONS, ATTENTIONS, BLOCKS, DOWNS, MERGES, UPS, Spec, plan
+from keras_unetpp.spec import ACTIVATIONS, ATTENTIONS, BLOCKS, CONTEXTS, DOWNS, MERGES, UPS, Spec, plan
 from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
-TABLES = {"block": BLOCKS, "down": DOWNS, "up": UPS, "merge": MERGES, "attention": ATTENTIONS}
+TABLES = {"block": BLOCKS, "down": DOWNS, "up": UPS, "merge": MERGES, "attention": ATTENTIONS, "context": CONTEXTS}
 USUAL = {("block", "conv"), ("down", "max"), ("up", "transpose"), ("up", "nearest"), ("up", "bilinear"),
-         ("merge", "concat"), ("attention", "none")}  # fmt: skip
+         ("merge", "concat"), ("attention", "none"), ("context", "none")}  # fmt: skip
 """What the networks of all other tests have."""
 
 ROWS = [(name, key) for name, table in TABLES.items() for key in table if (name, key) not in USUAL]
 LEAKY = {"activation": "leaky_relu", "activation_slope": 0.01}
 TOGETHER = {
     "residual, dense": {"block": "residual", "decoder_block": "dense", "down": "average", "merge": "gate",
-                        "activation": "prelu", "norm": "batch", "bias": False, "attention": "se"},
+                        "activation": "prelu", "norm": "batch", "bias": False, "attention": "se",
+                        "context": "pyramid_pooling"},
     "separable, inverted": {"block": "separable", "decoder_block": "inverted", "down": "strided", "merge": "add",
-                            "norm": "none", "attention": "scse", **LEAKY},
+                            "norm": "none", "attention": "scse", "context": "atrous_pyramid", **LEAKY},
     "grouped": {"block": "grouped", "down": "l2", "up": "pixel_shuffle", "merge": "none", "topology": "unet_e",
-                "attention": "scse", **LEAKY},
+                "attention": "scse", "context": "pyramid_pooling", **LEAKY},
     "unpool": {"up": "unpool", "merge": "add", "block_layers": (1,)},
     "residual, preact": {"block": "residual", "decoder_block": "preact", "down": "max", "merge": "concat",
                          "block_layers": (3, 2, 1), "norm": "none", **LEAKY},

@@ -23,7 +23,7 @@ CASES = [(name, key, rank) for name, key in ROWS for rank in TABLES[name][key].r
 
 WHOLE = {
     *(("norm", "group"), ("norm", "instance"), ("normalization", "standardize")),
-    *(("attention", "se"), ("attention", "scse")),
+    *(("attention", "se"), ("attention", "scse"), ("context", "pyramid_pooling"), ("context", "atrous_pyramid")),
 }
 """Rows that learn from the whole image besides, which no reach counts."""
 
@@ -31,7 +31,7 @@ WHOLE = {
 def smallest(name, key, rank, **fields):
     """The smallest network that a row can be in."""
     wide = getattr(TABLES[name][key], "multiple", 1)
-    filters = tuple(4 * wide + 2 * row * wide for row in range(2))
+    filters = tuple(4 * wide + (4 if name == "context" else 2) * row * wide for row in range(2))
     shape = (*((8, 4, 6)[:rank]), 3)
     fields = {"norm": "none", "head_activation": "linear", **fields, name: key}
     return Spec(shape, classes=2, depth=1, filters=filters, norm_groups=2, cardinality=2, squeeze_ratio=2, **fields)
@@ -39,8 +39,8 @@ def smallest(name, key, rank, **fields):
 
 def test_the_tables():
     assert list(TABLES) == [
-        *("topology", "block", "decoder_block", "attention", "norm", "activation", "down", "up", "merge"),
-        *("normalization", "head"),
+        *("topology", "block", "decoder_block", "attention", "context", "norm", "activation", "down"),
+        *("up", "merge", "normalization", "head"),
     ]
 
 

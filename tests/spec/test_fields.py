@@ -30,6 +30,7 @@ NOT_DEFAULT = {
     "cardinality": 2,
     "attention": "scse",
     "squeeze_ratio": 4,
+    "context": "pyramid_pooling",
     "bias": False,
     "norm": "group",
     "norm_groups": 4,
@@ -200,6 +201,11 @@ def test_at_level(topology):
     )
 
 
+def test_a_level_above_the_lowest_node_has_no_context():
+    spec = Spec(SHAPE, depth=2, context="atrous_pyramid")
+    assert [spec.at_level(level).context for level in (1, 2)] == ["none", "atrous_pyramid"]
+
+
 @pytest.mark.parametrize(
     ("classes", "head_activation", "expected"),
     [(1, "auto", "sigmoid"), (3, "auto", "softmax"), (3, "sigmoid", "sigmoid"), (1, "linear", "linear")],
@@ -342,6 +348,22 @@ ERRORS = [
         {"attention": "se", "width": 12, "depth": 1},
         "Spec.squeeze_ratio must divide all filters for attention='se'. Received: squeeze_ratio=8, (12, 24). Use a"
         " divisor of 12.",
+    ),
+    ({"context": "psp"}, "Spec.context must be one of 'none', 'pyramid_pooling', 'atrous_pyramid'. Received: 'psp'."),
+    (
+        {"context": "pyramid_pooling", "filters": (8, 18), "depth": 1},
+        "Spec.context='pyramid_pooling' needs a multiple of 4 channels in the lowest row, of filters or of the"
+        " backbone. Received: 18. Use 20 filters there, or another context.",
+    ),
+    (
+        {"context": "atrous_pyramid", "norm": "instance"},
+        "Spec.norm='instance' leaves nothing of the single cell that context='atrous_pyramid' makes of an image. Use"
+        " 'none' or 'batch' or 'group' or 'layer'.",
+    ),
+    (
+        {"context": "pyramid_pooling", "norm": "group", "filters": (8, 32), "depth": 1},
+        "Spec.norm_groups must divide the 8 channels of each part of context='pyramid_pooling', and be fewer. Received:"
+        " norm_groups=8. Use another norm, or wider filters.",
     ),
     ({"bias": 0}, "Spec.bias must be True or False. Received: 0."),
     ({"activation_slope": -0.1}, "Spec.activation_slope must be a number from 0.0 to 1.0. Received: -0.1."),
