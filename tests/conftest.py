@@ -25,12 +25,17 @@ def stages():
     return keras.Model(image, x)
 
 
-@pytest.fixture(scope="session")
-def small_backbone():
-    """Name of a small registered backbone."""
+def small_stages():
+    """Name of a small backbone, registered here."""
     from keras_unetpp.graph.encoders.registry import register_backbone
 
     return register_backbone("small_stages", stages, ["out1", "out2", "out3"], mean=(100, 110, 120), std=(50,) * 3).name
+
+
+@pytest.fixture(scope="session")
+def small_backbone():
+    """Name of a small registered backbone."""
+    return small_stages()
 
 
 @pytest.fixture

@@ -72,11 +72,23 @@ class Resize(Layer):
         return (shape[0], *sides, shape[3])
 
 
-class Grouped(Layer):
+class _Instead(Layer):
+    """What stands in place of a layer, under its name, and gives the same shapes."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(name=layer.name, dtype="float32")
+        self.shape_of = layer.compute_output_shape
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """That of the layer."""
+        return self.shape_of(shape)
+
+
+class Grouped(_Instead):
     """A convolution in groups of channels as one convolution for each, which every format and device has."""
 
     def __init__(self, layer: Layer, use_bias: bool) -> None:
-        super().__init__(name=layer.name, dtype="float32")
+        super().__init__(layer)
         self.shape, self.groups, self.activation = layer.kernel.shape, layer.groups, layer.activation
         self.options = {"strides": layer.strides, "padding": layer.padding, "dilation_rate": layer.dilation_rate}
         self.kernel = self.add_weight(shape=self.shape, name="kernel")
@@ -89,11 +101,11 @@ class Grouped(Layer):
         return self.activation(x if self.bias is None else x + self.bias)
 
 
-class Slopes(Layer):
+class Slopes(_Instead):
     """Parametric ReLU in volumes, which TFLite's own operation has not."""
 
     def __init__(self, layer: Layer) -> None:
-        super().__init__(name=layer.name, dtype="float32")
+        super().__init__(layer)
         self.alpha = self.add_weight(shape=layer.alpha.shape, name="alpha")
 
     def call(self, x: Any) -> Any:
@@ -101,11 +113,11 @@ class Slopes(Layer):
         return keras.ops.relu(x) + self.alpha * keras.ops.minimum(x, 0.0)
 
 
-class Pool(Layer):
+class Pool(_Instead):
     """Pooling of volumes as `in_planes` has it."""
 
     def __init__(self, layer: Layer, pool: Pooling) -> None:
-        super().__init__(name=layer.name, dtype="float32")
+        super().__init__(layer)
         self.strides, self.pool = layer.strides, pool
 
     def call(self, x: Any) -> Any:
