@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.describe import describe, select
-from keras_unetpp.spec import BLOCKS, DOWNS, MERGES, UPS, Spec, cost, node_costs, plan, receptive_radius
+from keras_unetpp.spec import ATTENTIONS, BLOCKS, DOWNS, MERGES, UPS, Spec, cost, node_costs, plan, receptive_radius
 from keras_unetpp.training.losses import CrossEntropy
 
 SMALL = "small_stages"
@@ -40,6 +40,8 @@ def specs(draw):
         topology=topology,
         depth=depth,
         filters=tuple(2 * draw(st.integers(1, 4)) for _ in range(depth + (backbone is None))),
+        decoder_filters=draw(st.sampled_from([(), (), (6, 2, 4)[:depth]])),
+        max_filters=draw(st.sampled_from([None, 8])),
         backbone=backbone,
         stem=stem,
         block=draw(st.sampled_from(of_rank(BLOCKS, rank))),
@@ -47,6 +49,8 @@ def specs(draw):
         block_layers=draw(st.sampled_from([(), (), (1,), (3, 2, 1, 2)[: depth + 1]])),
         growth_rate=draw(st.sampled_from([2, 4])),
         cardinality=draw(st.sampled_from([1, 2])),
+        attention=draw(st.sampled_from(["none", "none", *ATTENTIONS])),
+        squeeze_ratio=draw(st.sampled_from([1, 2])),
         bias=draw(st.booleans()),
         norm=draw(st.sampled_from(["none", "batch", "group", "instance", "layer"])),
         norm_groups=draw(st.sampled_from([1, 2])),

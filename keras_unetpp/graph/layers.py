@@ -120,6 +120,7 @@ MAKERS: dict[type, Maker] = {
     ops.Dropout: lambda _, row, spec: layers.Dropout(spec.dropout, name=row.name),
     ops.MaxPool: lambda operation, row, spec: _ranked("MaxPooling", spec)(operation.strides, name=row.name),
     ops.AveragePool: lambda operation, row, spec: _ranked("AveragePooling", spec)(operation.strides, name=row.name),
+    ops.GlobalPool: lambda _, row, spec: _ranked("GlobalAveragePooling", spec)(keepdims=True, name=row.name),
     ops.Nearest: _nearest,
     ops.Bilinear: _bilinear,
     resampling.L2Pool: lambda operation, row, spec: L2Pool(operation.strides, name=row.name),

@@ -1,5 +1,6 @@
 """What a network is: fields, presets, tables of design choices, topology, layers, cost. Standard library only."""
 
+from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap
 from keras_unetpp.spec.cost import Cost, cost, node_costs
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
@@ -13,6 +14,7 @@ from keras_unetpp.spec.topology import SKIPS, Node, draw, needed, nodes, reads
 
 __all__ = [
     "ACTIVATIONS",
+    "ATTENTIONS",
     "BLOCKS",
     "DOWNS",
     "HEADS",

@@ -6,6 +6,7 @@ evaluated, which is what lets a search judge over 10,000 Specs a second.
 """
 
 import math
+from collections.abc import Iterable
 from operator import mul
 from typing import NamedTuple
 
@@ -13,8 +14,9 @@ from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.alive import alive
 from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.facts import Site
-from keras_unetpp.spec.fields import Spec, check_sides
-from keras_unetpp.spec.forms import Form, Term, collect, scaled, total
+from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.forms import Form, Term, collect, constant, scaled, total
+from keras_unetpp.spec.geometry import check_sides
 from keras_unetpp.spec.level import Level
 from keras_unetpp.spec.plan import check_level, lowest, plan, rows_of, structure, variables
 from keras_unetpp.spec.rows import Row, row_name
@@ -45,7 +47,8 @@ class Cost(NamedTuple):
 class _Forms(NamedTuple):
     """What some rows cost, as forms over the variables, all times one denominator.
 
-    `macs` and `peaks` are for one pixel of the lowest row, `image_macs` for an image whatever its size.
+    `macs` and `peaks` are for one pixel of the lowest row, `image_macs` and `image_peaks` for an image whatever its
+    size. A peak is the sum of both at the same place; without rows of fixed sides there are no `image_peaks`.
     """
 
     trained: tuple[Term, ...]
@@ -53,6 +56,7 @@ class _Forms(NamedTuple):
     macs: tuple[Term, ...]
     image_macs: tuple[Term, ...]
     peaks: tuple[Form, ...]
+    image_peaks: tuple[Form, ...]
     denominator: int
 
 
@@ -85,13 +89,12 @@ def _pixels(spec: Spec, size: tuple[int, ...] | None) -> int | None:
     sides = spec.sides if size is None else tuple(size) if isinstance(size, (tuple, list)) else ()
     if size is not None and (len(sides) != spec.rank or any(type(side) is not int or side < 1 for side in sides)):
         raise InputError(f"size must be {spec.rank} positive whole numbers, without channels. Received: {size!r}.")
-    divisor = spec.divisor
     pixels = 1
-    for side in sides:
+    for side, divisor in zip(sides, divisors := spec.divisors, strict=True):
         if side is None:
             return None
         if side % divisor:
-            check_sides(sides, divisor)
+            check_sides(sides, divisors)
         pixels *= side // divisor
     return pixels
 
@@ -106,7 +109,13 @@ def _evaluate(forms: _Forms, spec: Spec, pixels: int | None) -> Cost:
         if forms.image_macs:
             macs += sum([factor * v[i] * v[j] for i, j, factor in forms.image_macs])
         macs //= of
-        peak = BYTES_PER_VALUE * pixels * max([sum(map(mul, form, v)) for form in forms.peaks]) // of
+        peaks = [sum(map(mul, form, v)) for form in forms.peaks]
+        if forms.image_peaks:
+            besides = [sum(map(mul, form, v)) for form in forms.image_peaks]
+            peak = max(pixels * one + more for one, more in zip(peaks, besides, strict=True))
+        else:
+            peak = pixels * max(peaks)
+        peak = BYTES_PER_VALUE * peak // of
     return Cost(params, trained // of, macs, BYTES_PER_VALUE * params, peak)
 
 
@@ -118,25 +127,35 @@ def _forms(structure: tuple, level: Level, part: str | None = None) -> _Forms:
     own = [(row.operation, located[row.name]) for row in rows if part in (None, row.part)]
     trained = collect(term for operation, site in own for term in operation.trained(site))
     frozen = collect(term for operation, site in own for term in operation.frozen(site))
-    macs = collect(term for operation, site in own for term in operation.macs(site))
-    image_macs = collect(term for operation, site in own for term in operation.image_macs(site))
-    peaks = _peaks(rows, located) if part is None else (total(operation.made(site) for operation, site in own),)
-    factors = [*(term[2] for term in (*trained, *frozen, *macs, *image_macs)), *(one for form in peaks for one in form)]
+    macs = collect(term for operation, site in own if not site.per_image for term in operation.macs(site))
+    of_fixed = (term for operation, site in own if site.per_image for term in operation.macs(site))
+    image_macs = collect((*of_fixed, *(term for operation, site in own for term in operation.image_macs(site))))
+    made = (_placed(operation.made(site), site) for operation, site in own)
+    pairs = _peaks(rows, located) if part is None else (_sum(made),)
+    peaks = tuple(pair.pixel for pair in pairs)
+    image_peaks = tuple(pair.image for pair in pairs) if any(any(pair.image) for pair in pairs) else ()
+    factors = [
+        *(term[2] for term in (*trained, *frozen, *macs, *image_macs)),
+        *(one for form in (*peaks, *image_peaks) for one in form),
+    ]
     denominator = math.lcm(*(factor.denominator for factor in factors))
 
     def whole(terms: tuple[Term, ...]) -> tuple[Term, ...]:
         return tuple((i, j, int(factor * denominator)) for i, j, factor in terms)
 
-    forms = tuple(tuple(map(int, scaled(form, denominator))) for form in peaks)
-    return _Forms(whole(trained), whole(frozen), whole(macs), whole(image_macs), forms, denominator)
+    def whole_forms(forms: tuple[Form, ...]) -> tuple[Form, ...]:
+        return tuple(tuple(map(int, scaled(form, denominator))) for form in forms)
+
+    terms = (whole(trained), whole(frozen), whole(macs), whole(image_macs))
+    return _Forms(*terms, whole_forms(peaks), whole_forms(image_peaks), denominator)
 
 
 def sites(structure: tuple, level: Level = None) -> dict[str, Site]:
     """Where the operation of each row of a plan stands, by the row's name."""
     rows = rows_of(structure, level)
     outputs = {name: form for row in rows for name, form in row.outputs.items()}
-    most = lowest(structure)
-    cells = {row.name: 2 ** sum(most - halvings for halvings in row.halvings) for row in rows}
+    most = sum(lowest(structure))
+    cells = {row.name: row.cells(most) for row in rows}
     return {
         row.name: Site(
             len(row.halvings),
@@ -144,22 +163,49 @@ def sites(structure: tuple, level: Level = None) -> dict[str, Site]:
             list(row.outputs.values()),
             cells[row_name(row.reads[0])] if row.reads else cells[row.name],
             cells[row.name],
+            row.fixed > 0,
         )
         for row in rows
     }
 
 
-def _peaks(rows: tuple[Row, ...], sites: dict[str, Site]) -> tuple[Form, ...]:
-    """Live memory at each step, less the steps that another step exceeds whatever the widths are."""
-    found: set[Form] = set()
-    steps = [(row.reads, {name: scaled(form, sites[row.name].cells) for name, form in row.outputs.items()})
-             for row in rows]  # fmt: skip
+class _Values(NamedTuple):
+    """How many values there are: a form for each pixel of the lowest row, and one for an image on top."""
+
+    pixel: Form
+    image: Form
+
+    @property
+    def first(self) -> Form:
+        """Those for an image of one pixel, the fewest that there are."""
+        return total(self)
+
+
+def _placed(form: Form, site: Site) -> _Values:
+    """What an operation counts, where its site says that it belongs."""
+    none = constant(0, form)
+    return _Values(none, form) if site.per_image else _Values(form, none)
+
+
+def _sum(many: Iterable[_Values]) -> _Values:
+    return _Values(*map(total, zip(*many, strict=True)))
+
+
+def _peaks(rows: tuple[Row, ...], sites: dict[str, Site]) -> tuple[_Values, ...]:
+    """Live memory at each step, less the steps that another step exceeds whatever the widths and the pixels are."""
+    found: set[_Values] = set()
+    steps = [
+        (row.reads, {name: _placed(scaled(form, site.cells), site) for name, form in row.outputs.items()})
+        for row in rows
+        for site in [sites[row.name]]
+    ]
     for row, (before, now) in zip(rows, alive(steps), strict=True):
         if any(inside := row.operation.inside(sites[row.name])):
-            found.add(total([inside, *before]))
-        found.add(total(now))
+            found.add(_sum([_placed(inside, sites[row.name]), *before]))
+        found.add(_sum(now))
+    ends = {values: (*values.pixel, *values.first) for values in found}
     return tuple(
-        form
-        for form in found
-        if not any(other != form and all(a <= b for a, b in zip(form, other, strict=True)) for other in found)
+        values
+        for values, form in ends.items()
+        if not any(other != form and all(a <= b for a, b in zip(form, other, strict=True)) for other in ends.values())
     )

@@ -14,6 +14,7 @@ from keras_unetpp.spec.activations import Activation
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form, constant, scaled
+from keras_unetpp.spec.geometry import joined
 from keras_unetpp.spec.names import layer_name, node_name
 from keras_unetpp.spec.ops import (
     Add,
@@ -64,6 +65,7 @@ class Block(NamedTuple):
         normalizes_input: it normalises the tensor that it is given, and not only tensors of the node's width.
         normalizes: the field that says how many channels it normalises besides, or adds to what it normalises.
         divides: the field that must divide all filters.
+        attends: it writes `attention` itself, before its sum; else that stands at its end.
     """
 
     text: str
@@ -74,6 +76,7 @@ class Block(NamedTuple):
     normalizes_input: bool = False
     normalizes: str | None = None
     divides: str | None = None
+    attends: bool = False
 
 
 class Up(NamedTuple):
@@ -82,6 +85,7 @@ class Up(NamedTuple):
     Attributes:
         of_heads: strides by axis -> the operation, without weights, that brings heads to full resolution.
         down: the row of `DOWNS` that it undoes, from the places that this then tells of each block; None: any.
+        to_width: it gives the width of the row above, which a 1x1 convolution does where the resolution stays.
     """
 
     text: str
@@ -89,6 +93,7 @@ class Up(NamedTuple):
     write: Callable[[Writer, Sides, Form], None]
     of_heads: Callable[[Sides], Operation]
     ranks: tuple[int, ...] = BOTH
+    to_width: bool = False
     down: str | None = None
 
 
@@ -113,6 +118,7 @@ BLOCKS: Choices[Block] = Choices(
         "as conv, with what it is given added before the last activation",
         "He et al., CVPR 2016; Quan et al., FusionNet, arXiv:1612.05360",
         blocks.residual,
+        attends=True,
     ),
     separable=Block("as conv, of depthwise and 1x1 convolutions", "Chollet, CVPR 2017", blocks.separable, ranks=(2,)),
     inverted=Block(
@@ -121,6 +127,7 @@ BLOCKS: Choices[Block] = Choices(
         blocks.inverted,
         ranks=(2,),
         normalizes_input=True,
+        attends=True,
     ),
     dense=Block(
         "normalisation, activation, convolution to growth_rate channels, four times, each of all before; then 1x1",
@@ -134,12 +141,13 @@ BLOCKS: Choices[Block] = Choices(
         "Xie et al., CVPR 2017",
         blocks.grouped,
         divides="cardinality",
+        attends=True,
     ),
 )
 """`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
 
-Written on (writer, width of the node); as many layers as `Writer.steps` says; `Writer.dropout` stands before the last
-convolution, in a dense one after each.
+Written on (writer, width of the node), and `attention` after it; as many layers as `Writer.steps` says;
+`Writer.dropout` stands before the last convolution, in a dense one after each.
 """
 
 
@@ -176,11 +184,15 @@ DOWNS: Choices[Design] = Choices(
         "convolution with strides, normalisation, activation, as wide as the row above", SPRINGENBERG, _strided
     ),
 )
-"""`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis)."""
+"""`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis).
+
+Where the resolution stays, so that all strides are 1, nothing is written.
+"""
 
 
 def _transpose(writer: Writer, strides: Sides, width: Form) -> None:
-    writer.add("up", TransposedConv(writer.chosen.up_kernel, strides), width=width)
+    kernel = joined(tuple(writer.chosen.up_kernel if stride > 1 else 1 for stride in strides))
+    writer.add("up", TransposedConv(kernel, strides), width=width)
 
 
 def _nearest(writer: Writer, strides: Sides, width: Form) -> None:
@@ -199,24 +211,31 @@ def _pixel_shuffle(writer: Writer, strides: Sides, width: Form) -> None:
 
 
 def _unpool(writer: Writer, strides: Sides, width: Form) -> None:
-    """To the places of the encoder's pooling in the same row, whichever the column."""
-    writer.add("up_conv", Conv(1), width=width)
+    """To the places of the encoder's pooling in the same row, whichever the column, and so to the encoder's width."""
     place = layer_name(node_name(writer.at_row + 1, 0), PLACE)
+    writer.add("up_conv", Conv(1), width=writer.channels(place))
     writer.add("up", Unpool(strides), [writer.tip, place])
 
 
 UPS: Choices[Up] = Choices(
-    transpose=Up("transposed convolution, to the width of the row above", LONG, _transpose, Bilinear),
+    transpose=Up(
+        "transposed convolution, to the width of the node; where the resolution stays, a 1x1 convolution",
+        LONG,
+        _transpose,
+        Bilinear,
+        to_width=True,
+    ),
     nearest=Up("each pixel repeated", "Odena et al., Distill 2016", _nearest, Nearest),
     bilinear=Up("bilinear interpolation", LONG, _bilinear, Bilinear, ranks=(2,)),
     pixel_shuffle=Up(
-        "3x3 convolution, each block of pixels out of its channels, to the width of the row above",
+        "3x3 convolution, each block of pixels out of its channels, to the width of the node; else as transpose",
         "Shi et al., CVPR 2016; Aitken et al., arXiv:1707.02937",
         _pixel_shuffle,
         Bilinear,
+        to_width=True,
     ),
     unpool=Up(
-        "1x1 convolution to the width of the row above, each value at the place where max pooling found the encoder's",
+        "1x1 convolution to the encoder's width, each value at the place where max pooling found the encoder's",
         BADRINARAYANAN,
         _unpool,
         Bilinear,
@@ -225,7 +244,8 @@ UPS: Choices[Up] = Choices(
 )
 """`Spec.up`: how a row is brought to the resolution of the row above.
 
-Written on (writer, strides by axis, width of the row above).
+Written on (writer, strides by axis, width of the node that reads it). Where the resolution stays, nothing is written,
+or what brings the width.
 """
 
 

@@ -19,7 +19,9 @@ Span = tuple[int, int]
 
 
 class Site(NamedTuple):
-    """Where an operation stands in a network. Cells are pixels of a row for one pixel of the network's lowest row.
+    """Where an operation stands in a network.
+
+    Cells are pixels of a row for one pixel of the network's lowest row; of rows of fixed sides, for an image.
 
     Attributes:
         rank: 2 for images, 3 for volumes.
@@ -27,6 +29,7 @@ class Site(NamedTuple):
         makes: channels of each of its outputs.
         read_cells: of what it reads.
         cells: of its outputs.
+        per_image: whether its outputs have fixed sides, so that its cells are those for an image.
     """
 
     rank: int
@@ -34,6 +37,7 @@ class Site(NamedTuple):
     makes: Sequence[Form]
     read_cells: int
     cells: int
+    per_image: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,22 @@ class Operation:
 
     @abstractmethod
     def halvings(self, reads: Sequence[Sides]) -> Sides:
-        """How often each axis of its outputs was halved, from the same of what it reads."""
+        """How often each axis of its outputs was halved, from the same of what it reads.
+
+        Of fixed sides: of what was pooled, since they stand for the image at that resolution.
+        """
+
+    @abstractmethod
+    def fixed(self, reads: Sequence[int]) -> int:
+        """The side of its outputs where it is the same for any image, from the same of what it reads; 0: it grows."""
 
     @abstractmethod
     def reach(self, cell: int, axis: int) -> Span:
-        """The cells of what it reads, or pixels of the image if `of_image`, that a cell of its outputs depends on."""
+        """The cells of what it reads, or pixels of the image if `of_image`, that a cell of its outputs depends on.
+
+        What is learned from the whole image is not counted, so that cells of fixed sides count as those of what was
+        pooled.
+        """
 
     @property
     @abstractmethod
@@ -79,19 +94,19 @@ class Operation:
 
     @abstractmethod
     def macs(self, site: Site) -> Iterable[Term]:
-        """Multiply-accumulates for a pixel of the lowest row."""
+        """Multiply-accumulates for a pixel of the lowest row; of fixed sides, for an image."""
 
     @abstractmethod
     def image_macs(self, site: Site) -> Iterable[Term]:
-        """Multiply-accumulates for an image, whatever its size."""
+        """Multiply-accumulates for an image, whatever its size, besides."""
 
     @abstractmethod
     def made(self, site: Site) -> Form:
-        """Values that it makes, all of which training keeps, for a pixel of the lowest row."""
+        """Values that it makes, all of which training keeps, for a pixel of the lowest row or an image, as `macs`."""
 
     @abstractmethod
     def inside(self, site: Site) -> Form:
-        """Most values alive at once within it, its outputs aside, for a pixel of the lowest row."""
+        """Most values alive at once within it, its outputs aside, for a pixel of the lowest row or an image."""
 
     @property
     @abstractmethod
@@ -143,10 +158,31 @@ class AskedWidth:
         return (width,)
 
 
+def growing(operation: object, reads: Sequence[int]) -> int:
+    """The side of outputs that grow with the image, which are made of such: none that is fixed."""
+    if any(reads):
+        raise ValueError(f"{operation} reads rows of fixed sides: {list(reads)}.")
+    return 0
+
+
+class Grows:
+    """Outputs whose sides grow with the image, made of such."""
+
+    def fixed(self, reads: Sequence[int]) -> int:
+        """They are not."""
+        return growing(self, reads)
+
+
 class Pointwise:
     """An output pixel reads the pixels of its own place, at the same resolution."""
 
     of_image = False
+
+    def fixed(self, reads: Sequence[int]) -> int:
+        """Those of what it reads, which are all the same."""
+        if any(other != reads[0] for other in reads):
+            raise ValueError(f"{self} reads rows of different sides: {list(reads)}.")
+        return reads[0]
 
     def halvings(self, reads: Sequence[Sides]) -> Sides:
         """Those of what it reads, which are all the same."""
@@ -180,7 +216,7 @@ class Weightless:
 
 
 @dataclass(frozen=True)
-class _Strided(SameWidth, Weightless):
+class _Strided(SameWidth, Grows, Weightless):
     strides: Sides
     of_image = False
 

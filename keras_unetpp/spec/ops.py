@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from keras_unetpp.spec.backbones import Tap
 from keras_unetpp.spec.facts import (
     AskedWidth,
+    Grows,
     Kernel,
     Multiplies,
     OneLayer,
@@ -24,13 +25,15 @@ from keras_unetpp.spec.facts import (
     Span,
     Weightless,
     divided,
+    growing,
     multiplied,
 )
 from keras_unetpp.spec.forms import CHANNELS, ONE, Form, Term, constant, linear, product, share, total
+from keras_unetpp.spec.geometry import ByAxis, along, volume
 
 
 @dataclass(frozen=True)
-class Input(AskedWidth, Weightless, OneLayer, Operation):
+class Input(AskedWidth, Grows, Weightless, OneLayer, Operation):
     """The image."""
 
     rank: int
@@ -70,7 +73,7 @@ class Conv(Kernel, OneLayer, Operation):
     """A convolution, padded with zeros so that a side is divided by the stride and by nothing else.
 
     Attributes:
-        kernel: side.
+        kernel: side, or one for each axis.
         strides: by axis; empty: 1.
         dilation: step between the pixels of the kernel.
         groups: parts that channels are cut into, each with a convolution of its own.
@@ -80,7 +83,7 @@ class Conv(Kernel, OneLayer, Operation):
         alike: that many channels, one after the other, begin with the same kernel.
     """
 
-    kernel: int
+    kernel: ByAxis
     strides: Sides = ()
     dilation: int = 1
     groups: int = 1
@@ -101,17 +104,21 @@ class Conv(Kernel, OneLayer, Operation):
         """Once more for each factor of 2 in a stride."""
         return divided(reads[0], self.strides) if self.strides else reads[0]
 
+    def fixed(self, reads: Sequence[int]) -> int:
+        """Those of what it reads, which strides would change."""
+        return growing(self, reads) if self.strides else reads[0]
+
     def reach(self, cell: int, axis: int) -> Span:
         """The kernel; of an odd number of zeros, one more stands behind."""
-        stride, span = (self.strides[axis] if self.strides else 1), (self.kernel - 1) * self.dilation
+        stride, span = (self.strides[axis] if self.strides else 1), (along(self.kernel, axis) - 1) * self.dilation
         first = stride * cell - max(span + 1 - stride, 0) // 2
         return first, first + span
 
     def weights(self, site: Site) -> Iterable[Term]:
         """Those of the kernel."""
         if self.depthwise:
-            return linear(site.makes[0], self.kernel**site.rank)
-        return product(site.reads[0], share(site.makes[0], self.groups), self.kernel**site.rank)
+            return linear(site.makes[0], volume(self.kernel, site.rank))
+        return product(site.reads[0], share(site.makes[0], self.groups), volume(self.kernel, site.rank))
 
     def macs(self, site: Site) -> Iterable[Term]:
         """The kernel once an output pixel."""
@@ -128,15 +135,15 @@ class Conv(Kernel, OneLayer, Operation):
 
 
 @dataclass(frozen=True)
-class TransposedConv(AskedWidth, Kernel, OneLayer, Operation):
+class TransposedConv(AskedWidth, Grows, Kernel, OneLayer, Operation):
     """The adjoint of a convolution with strides.
 
     Attributes:
-        kernel: side, at least the stride.
+        kernel: side, at least the stride; or one for each axis.
         strides: by axis.
     """
 
-    kernel: int
+    kernel: ByAxis
     strides: Sides
     kind = "transpose"
 
@@ -146,13 +153,13 @@ class TransposedConv(AskedWidth, Kernel, OneLayer, Operation):
 
     def reach(self, cell: int, axis: int) -> Span:
         """The adjoint of a convolution that pads kernel - stride in all, the smaller half first."""
-        stride = self.strides[axis]
-        last = cell + max(self.kernel - stride, 0) // 2
-        return -((self.kernel - 1 - last) // stride), last // stride
+        stride, kernel = self.strides[axis], along(self.kernel, axis)
+        last = cell + max(kernel - stride, 0) // 2
+        return -((kernel - 1 - last) // stride), last // stride
 
     def weights(self, site: Site) -> Iterable[Term]:
         """Those of the kernel."""
-        return product(site.reads[0], site.makes[0], self.kernel**site.rank)
+        return product(site.reads[0], site.makes[0], volume(self.kernel, site.rank))
 
     def macs(self, site: Site) -> Iterable[Term]:
         """The kernel once an input pixel."""
@@ -209,6 +216,16 @@ class AveragePool(Pools, Operation):
     kind = "average_pool"
 
 
+class GlobalPool(SameWidth, Pointwise, Weightless, OneLayer, Operation):
+    """The mean of each channel over the whole image, which no reach counts: one cell."""
+
+    kind = "global_pool"
+
+    def fixed(self, reads: Sequence[int]) -> int:
+        """One cell."""
+        return 1
+
+
 class Nearest(Multiplies, OneLayer, Operation):
     """Each pixel repeated."""
 
@@ -259,9 +276,13 @@ class Maximum(_Together, Operation):
 
 
 class Multiply(SameWidth, Pointwise, Weightless, OneLayer, Operation):
-    """The first tensor that it reads times the second, whose one channel counts for all."""
+    """The first tensor that it reads times the second, whose one channel, or one cell, counts for all."""
 
     kind = "multiply"
+
+    def fixed(self, reads: Sequence[int]) -> int:
+        """Those of the first."""
+        return reads[0]
 
 
 class Average(_Together, Operation):
@@ -277,7 +298,7 @@ class Output(SameWidth, Pointwise, Weightless, OneLayer, Operation):
 
 
 @dataclass(frozen=True)
-class Backbone(AskedWidth, Operation):
+class Backbone(AskedWidth, Grows, Operation):
     """What a tap adds of a backbone to the taps above it: many layers, whose facts were measured."""
 
     tap: Tap

@@ -8,22 +8,24 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 
 from keras_unetpp.spec import topology as topologies
+from keras_unetpp.spec.attention import attend
 from keras_unetpp.spec.backbones import backbone
 from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.forms import CHANNELS, CLASSES, FILTERS, Form
+from keras_unetpp.spec.geometry import halvings
 from keras_unetpp.spec.level import MEAN, Level, check_asked
 from keras_unetpp.spec.names import head_name, up_label
-from keras_unetpp.spec.ops import Average, Backbone, Input, Output
+from keras_unetpp.spec.ops import Average, Backbone, Conv, Input, Output
 from keras_unetpp.spec.rows import IMAGE, Row, Structure, Writer, row_name
 from keras_unetpp.spec.topology import Node
 
 
 def variables(spec: Spec) -> Form:
     """Values of the variables of a linear form, in their order."""
-    values = (1, spec.channels, spec.classes, *spec.filters)
+    values = (1, spec.channels, spec.classes, *spec.filters, *spec.decoder_filters)
     return values if spec.backbone is None else (*values, *(tap.channels for tap in spec.taps))
 
 
@@ -41,12 +43,12 @@ def check_level(spec: Spec, level: Level) -> Level:
     return None if level is None else check_asked(level, "This network has heads for", spec.levels)
 
 
-_fields: Callable[[Spec], tuple] = attrgetter(*Structure._fields[:-1])
+_fields: Callable[[Spec], tuple] = attrgetter(*Structure._fields[:-2])
 
 
 def structure(spec: Spec) -> tuple:
     """The values of `Structure`; as a plain tuple, which is sooner made."""
-    return (*_fields(spec), spec.dropout > 0)
+    return (*_fields(spec), spec.dropout > 0, spec.decoder_filters != ())
 
 
 @remembered(1024)
@@ -64,9 +66,9 @@ def rows_of(structure: tuple, level: Level) -> tuple[Row, ...]:
     return keep(rows, (head_name(int(level)),))
 
 
-def lowest(structure: tuple) -> int:
-    """The resolution of the lowest row of a structure: every side is a multiple of 2 to it."""
-    return max(row.resolution for row in rows_of(structure, None))
+def lowest(structure: tuple) -> Sides:
+    """How often each axis is halved in the lowest row of a structure: its side is a multiple of 2 to that."""
+    return tuple(map(max, zip(*(row.halvings for row in rows_of(structure, None)), strict=True)))
 
 
 def keep(rows: tuple[Row, ...], outputs: Iterable[str]) -> tuple[Row, ...]:
@@ -86,7 +88,9 @@ class _Planner:
         self.chosen = chosen
         self.shift = 0 if chosen.stem else taps[0].row
         self.taps = {row: tap for tap in taps if (row := tap.row - self.shift) <= chosen.depth}
-        self.widths = FILTERS + chosen.depth + (chosen.depth not in self.taps)
+        filters = FILTERS + chosen.depth + (chosen.depth not in self.taps)
+        self.decoder = filters if chosen.decoder_filters else FILTERS
+        self.widths = filters + chosen.depth * chosen.decoder_filters
         self.writer = Writer(chosen)
         self.tips: dict[Node, str] = {}
 
@@ -103,7 +107,9 @@ class _Planner:
                 self.writer.begin(node.name, reads[0], node.row)
                 self.gather(node, reads)
                 block = self.chosen.block if node.column == 0 else self.chosen.decoder_block or self.chosen.block
-                BLOCKS[block].write(self.writer, self.width(node.row))
+                BLOCKS[block].write(self.writer, self.width(node))
+                if not BLOCKS[block].attends:
+                    attend(self.writer)
             self.tips[node] = self.at(self.halvings(node.row))
             if node.row == 0 and node.column in self.chosen.levels:
                 self.finish(node.column)
@@ -113,13 +119,13 @@ class _Planner:
         """The linear form that is one variable."""
         return tuple(int(position == variable) for position in range(self.widths + len(self.taps)))
 
-    def width(self, row: int) -> Form:
-        """The filters of a row."""
-        return self.unit(FILTERS + row)
+    def width(self, node: Node) -> Form:
+        """The filters of a node."""
+        return self.unit((self.decoder if node.column else FILTERS) + node.row)
 
     def halvings(self, row: int) -> Sides:
-        """How often each axis of a row was halved: once more in each row."""
-        return (row + self.shift,) * self.chosen.rank
+        """How often each axis of a row was halved: once more for each stride of 2 above it."""
+        return tuple(self.shift + times for times in halvings(self.chosen.strides, row, self.chosen.rank))
 
     def strides(self, row: int) -> Sides:
         """From a row to the one below, and back."""
@@ -128,6 +134,8 @@ class _Planner:
     def at(self, halvings: Sides) -> str:
         """The row just written, which is at that resolution."""
         last = self.writer.rows[self.writer.tip]
+        if last.fixed:
+            raise ValueError(f"{last.name} has fixed sides, {last.fixed}, and not those of the row.")
         if last.halvings != halvings:
             raise ValueError(f"{last.name} halves the sides {last.halvings} times, and not {halvings} times.")
         return last.name
@@ -141,12 +149,20 @@ class _Planner:
     def gather(self, node: Node, reads: list[str]) -> None:
         """Bring what the node reads to its resolution and join it."""
         if node.column == 0:
-            if node.row:
-                DOWNS[self.chosen.down].write(self.writer, self.strides(node.row - 1))
+            if node.row and max(strides := self.strides(node.row - 1)) > 1:
+                DOWNS[self.chosen.down].write(self.writer, strides)
             return
-        UPS[self.chosen.up].write(self.writer, self.strides(node.row), self.width(node.row))
+        self.up(self.strides(node.row), self.width(node))
         parts = (self.at(self.halvings(node.row)), *reads[1:])
-        MERGES[self.chosen.merge].write(self.writer, parts, self.width(node.row))
+        MERGES[self.chosen.merge].write(self.writer, parts, self.width(node))
+
+    def up(self, strides: Sides, width: Form) -> None:
+        """Bring the row below to the resolution of a row; where that stays, to its width if up-sampling would."""
+        way = UPS[self.chosen.up]
+        if max(strides) > 1:
+            way.write(self.writer, strides, width)
+        elif way.to_width:
+            self.writer.add("up", Conv(1, initializer="glorot_uniform"), width=width)
 
     def finish(self, level: int) -> None:
         """The head of a level, up-sampled where row 0 is not at full resolution."""

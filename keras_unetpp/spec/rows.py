@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from keras_unetpp.spec.activations import LeakyRelu, Slope
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form
+from keras_unetpp.spec.geometry import ByAxis, ByRow, at, joined
 from keras_unetpp.spec.names import layer_name
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.ops import Add, Conv, Dropout, Maximum
@@ -22,10 +23,11 @@ class Row(NamedTuple):
         kind: what its operation is called.
         reads: names of the outputs that it reads.
         channels: of its output, or of the first of several.
-        halvings: how often each axis of its outputs was halved.
+        halvings: how often each axis of its outputs was halved; of fixed sides, of what was pooled.
         part: the node or head that it belongs to.
         operation: what it does.
         more: channels of the outputs after the first.
+        fixed: side of its outputs where it is the same for any image; 0: it grows.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Row(NamedTuple):
     part: str
     operation: Operation
     more: tuple[Form, ...] = ()
+    fixed: int = 0
 
     @property
     def resolution(self) -> int:
@@ -43,14 +46,18 @@ class Row(NamedTuple):
         return max(self.halvings)
 
     @property
-    def kernel(self) -> int:
-        """Side of its kernel; 0 without one."""
+    def kernel(self) -> ByAxis:
+        """Side of its kernel, or one for each axis; 0 without one."""
         return getattr(self.operation, "kernel", 0)
 
     @property
     def outputs(self) -> dict[str, Form]:
         """Name and channels of each output."""
         return {self.name: self.channels, **{f"{self.name}:{at}": form for at, form in enumerate(self.more, 1)}}
+
+    def cells(self, lowest: int) -> int:
+        """Pixels for one of a row whose axes were halved `lowest` times in all; of fixed sides, for an image."""
+        return self.fixed ** len(self.halvings) or 2 ** (lowest - sum(self.halvings))
 
 
 def row_name(output: str) -> str:
@@ -59,7 +66,10 @@ def row_name(output: str) -> str:
 
 
 class Structure(NamedTuple):
-    """All of a Spec that its plan depends on: the fields of these names. Specs that differ in widths alone share it."""
+    """All of a Spec that its plan depends on: the fields of these names. Specs that differ in widths alone share it.
+
+    Of the last two fields it is whether the Spec has any.
+    """
 
     rank: int
     topology: str
@@ -68,8 +78,13 @@ class Structure(NamedTuple):
     block: str
     decoder_block: str | None
     block_layers: tuple[int, ...]
+    strides: ByRow
+    kernels: ByRow
+    dilations: tuple[int, ...]
     growth_rate: int
     cardinality: int
+    attention: str
+    squeeze_ratio: int
     bias: bool
     norm: str
     activation: str
@@ -83,6 +98,7 @@ class Structure(NamedTuple):
     head: str
     head_kernel: int
     dropout: bool
+    decoder_filters: bool
 
 
 class Writer:
@@ -125,9 +141,13 @@ class Writer:
         if name in self.rows:
             raise ValueError(f"There are two rows {name}.")
         sources = tuple(reads) or ((self.tip,) if self.tip else ())
+        read = [self.rows[row_name(source)] for source in sources]
         first, *more = operation.channels([self.channels(source) for source in sources], width)
-        halvings = operation.halvings([self.rows[row_name(source)].halvings for source in sources])
-        self.rows[name] = Row(name, operation.kind, sources, first, halvings, self.part, operation, tuple(more))
+        halvings, fixed = (
+            operation.halvings([row.halvings for row in read]),
+            operation.fixed([row.fixed for row in read]),
+        )
+        self.rows[name] = Row(name, operation.kind, sources, first, halvings, self.part, operation, tuple(more), fixed)
         self.tip = name
         return name
 
@@ -142,10 +162,18 @@ class Writer:
 
     def steps(self, usual: int) -> range:
         """Numbers of the layers of a block, from 1 on: as many as the Spec has in this row, or else the usual."""
-        counts = self.chosen.block_layers
-        return range(1, (counts[min(self.at_row, len(counts) - 1)] if counts else usual) + 1)
+        return range(1, at(self.chosen.block_layers, self.at_row, usual) + 1)
 
-    def normed_conv(self, label: str, kernel: int, width: Form, reads: Sequence[str] = (), **more: Any) -> str:
+    def kernel(self, usual: int) -> ByAxis:
+        """Side of the convolutions of a block, or one an axis, as the Spec has it in this row, or else the usual."""
+        return joined(at(self.chosen.kernels, self.at_row, usual))
+
+    @property
+    def dilation(self) -> int:
+        """Step between the pixels of the kernels of a block, as the Spec has it in this row."""
+        return int(at(self.chosen.dilations, self.at_row, 1))
+
+    def normed_conv(self, label: str, kernel: ByAxis, width: Form, reads: Sequence[str] = (), **more: Any) -> str:
         """A convolution that a normalisation follows, if the Spec has one; with a bias unless it says otherwise."""
         bias = self.chosen.bias or NORMS[self.chosen.norm].operation is None
         return self.add(label, Conv(kernel, bias=bias, **more), reads, width)

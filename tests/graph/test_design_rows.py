@@ -8,22 +8,23 @@ import tensorflow as tf
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.pruning import prune
-from keras_unetpp.spec import ACTIVATIONS, BLOCKS, DOWNS, MERGES, UPS, Spec
+from keras_unetpp.spec import ACTIVATIONS, ATTENTIONS, BLOCKS, DOWNS, MERGES, UPS, Spec, plan
 from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
-TABLES = {"block": BLOCKS, "down": DOWNS, "up": UPS, "merge": MERGES}
-USUAL = {"conv", "max", "concat", "transpose", "nearest", "bilinear"}
+TABLES = {"block": BLOCKS, "down": DOWNS, "up": UPS, "merge": MERGES, "attention": ATTENTIONS}
+USUAL = {("block", "conv"), ("down", "max"), ("up", "transpose"), ("up", "nearest"), ("up", "bilinear"),
+         ("merge", "concat"), ("attention", "none")}  # fmt: skip
 """What the networks of all other tests have."""
 
-ROWS = [(name, key) for name, table in TABLES.items() for key in table if key not in USUAL]
+ROWS = [(name, key) for name, table in TABLES.items() for key in table if (name, key) not in USUAL]
 LEAKY = {"activation": "leaky_relu", "activation_slope": 0.01}
 TOGETHER = {
     "residual, dense": {"block": "residual", "decoder_block": "dense", "down": "average", "merge": "gate",
-                        "activation": "prelu", "norm": "batch", "bias": False},
+                        "activation": "prelu", "norm": "batch", "bias": False, "attention": "se"},
     "separable, inverted": {"block": "separable", "decoder_block": "inverted", "down": "strided", "merge": "add",
-                            "norm": "none", **LEAKY},
-    "grouped": {"block": "grouped", "down": "l2", "up": "pixel_shuffle", "merge": "none",
-                "topology": "unet_e", **LEAKY},
+                            "norm": "none", "attention": "scse", **LEAKY},
+    "grouped": {"block": "grouped", "down": "l2", "up": "pixel_shuffle", "merge": "none", "topology": "unet_e",
+                "attention": "scse", **LEAKY},
     "unpool": {"up": "unpool", "merge": "add", "block_layers": (1,)},
     "residual, preact": {"block": "residual", "decoder_block": "preact", "down": "max", "merge": "concat",
                          "block_layers": (3, 2, 1), "norm": "none", **LEAKY},
@@ -36,7 +37,9 @@ NEEDS = {"none": {"topology": "unet_e"}}
 
 
 def spec_of(shape=(16, 16, 3), **fields):
-    return Spec(shape, **{"depth": 2, "filters": (4, 6, 8), "growth_rate": 4, "cardinality": 2, **fields})
+    return Spec(
+        shape, **{"depth": 2, "filters": (4, 6, 8), "growth_rate": 4, "cardinality": 2, "squeeze_ratio": 1, **fields}
+    )
 
 
 def never_moved(model, x):
@@ -76,7 +79,45 @@ def test_the_networks_that_are_exported_have_all_rows():
     for name, table in {**TABLES, "activation": {"leaky_relu", "prelu"}}.items():
         found = {fields.get(name, None) for fields in TOGETHER.values()}
         found |= {fields.get("decoder_block") for fields in TOGETHER.values()} if name == "block" else set()
-        assert found >= set(table) - USUAL
+        assert found >= {key for key in table if (name, key) not in USUAL}
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_attention_is_that_of_the_papers(rank):
+    """U * s(W2 relu(W1 mean(U))), by channel; U * s(w U), by pixel; and the sum of both."""
+    keras.utils.set_random_seed(0)
+    model = build(spec_of((*(8,) * rank, 3), depth=1, filters=(8, 8), attention="scse"))
+    names = ("act2", "se", "sse", "scse")
+    given, *found = keras.Model(model.inputs[0], [model.get_layer(f"x_0_0_{name}").output for name in names])(
+        np.random.default_rng(0).uniform(0, 255, (2, *(8,) * rank, 3)).astype("float32")
+    )
+    u = np.asarray(given, np.float64)
+    reduce, expand, pixel = (
+        model.get_layer(f"x_0_0_{name}").get_weights() for name in ("se_reduce", "se_expand", "sse_conv")
+    )
+    assert [len(one) for one in (reduce, expand, pixel)] == [1, 1, 1]  # no biases
+    means = u.mean(tuple(range(1, rank + 1)), keepdims=True)
+    by_channel = u * sigmoid(np.maximum(means @ reduce[0], 0) @ expand[0])
+    by_pixel = u * sigmoid(u @ pixel[0])
+    for one, wanted in zip(found, (by_channel, by_pixel, by_channel + by_pixel), strict=True):
+        assert np.abs(one - wanted).max() < 1e-5
+
+
+@pytest.mark.parametrize("key", BLOCKS)
+def test_each_block_has_attention_once_and_before_the_sum_that_ends_it(key):
+    for rank in BLOCKS[key].ranks:
+        rows = plan(spec_of((*(16,) * rank, 3), depth=1, filters=(8, 8), block=key, attention="se"))
+        for part in ("x_0_0", "x_1_0", "x_0_1"):
+            own = [row for row in rows if row.part == part]
+            (gate,) = (row for row in own if row.name.startswith(f"{part}_se") and row.kind == "multiply")
+            readers = [row.kind for row in rows if gate.name in row.reads and row.part == part]
+            adds = any(row.kind == "add" for row in own)
+            assert readers == (["add"] if adds else [])
+            assert adds or own[-1] == gate
 
 
 @pytest.mark.sweep

@@ -20,6 +20,7 @@ from keras_unetpp.graph.views import whole_views
         ({"norm": "instance", "input_shape": (4, 4, 3)}, ("instance normalization",)),
         ({"norm": "group", "norm_groups": 2, "input_shape": (None, None, None, 1)}, ("group normalization",)),
         ({"input_shape": (2, 2, 1)}, ()),
+        ({"attention": "se", "squeeze_ratio": 2}, ("global pooling",)),
         ({"backbone": "efficientnet_lite0", "depth": 2}, ()),
         ({"backbone": "efficientnet_b0", "depth": 2}, ("global pooling",)),
         (

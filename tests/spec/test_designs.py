@@ -21,7 +21,10 @@ TABLES = {
 ROWS = [(name, key) for name, table in TABLES.items() for key in table]
 CASES = [(name, key, rank) for name, key in ROWS for rank in TABLES[name][key].ranks]
 
-WHOLE = {("norm", "group"), ("norm", "instance"), ("normalization", "standardize")}
+WHOLE = {
+    *(("norm", "group"), ("norm", "instance"), ("normalization", "standardize")),
+    *(("attention", "se"), ("attention", "scse")),
+}
 """Rows that learn from the whole image besides, which no reach counts."""
 
 
@@ -31,12 +34,13 @@ def smallest(name, key, rank, **fields):
     filters = tuple(4 * wide + 2 * row * wide for row in range(2))
     shape = (*((8, 4, 6)[:rank]), 3)
     fields = {"norm": "none", "head_activation": "linear", **fields, name: key}
-    return Spec(shape, classes=2, depth=1, filters=filters, norm_groups=2, cardinality=2, **fields)
+    return Spec(shape, classes=2, depth=1, filters=filters, norm_groups=2, cardinality=2, squeeze_ratio=2, **fields)
 
 
 def test_the_tables():
     assert list(TABLES) == [
-        *("topology", "block", "decoder_block", "norm", "activation", "down", "up", "merge", "normalization", "head"),
+        *("topology", "block", "decoder_block", "attention", "norm", "activation", "down", "up", "merge"),
+        *("normalization", "head"),
     ]
 
 
@@ -60,7 +64,7 @@ def test_parameters_macs_memory_and_shapes_are_those_of_the_layers(name, key, ra
     assert {row.name for row in rows.values()} == {layer.name for layer in order}
     for layer in order:
         row = rows[layer.name]
-        sides = [side // 2**times for side, times in zip(spec.sides, row.halvings, strict=True)]
+        sides = [row.fixed or side // 2**times for side, times in zip(spec.sides, row.halvings, strict=True)]
         shapes = [tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(layer.output)]
         assert shapes == [(*sides, value(form, variables(spec))) for form in row.outputs.values()]
 

@@ -35,6 +35,8 @@ CASES = [
     *(Conv(3, dilation=2), Conv(3, dilation=4), Conv(2, dilation=3), Conv(3, groups=2), Conv(3, (2, 2), groups=4)),
     *(Conv(3, depthwise=True), Conv(3, (2, 2), depthwise=True, bias=False), Conv(3, bias=False)),
     *(Conv(3, strides=THICK), Conv(2, strides=(2, 2, 2)), Conv(3, dilation=2, strides=(1, 1, 1))),
+    *(Conv((1, 3, 3), dilation=2), Conv((3, 1, 5)), Conv((5, 1), (2, 2)), Conv((1, 3), depthwise=True, dilation=3)),
+    *(TransposedConv((1, 2, 2), THICK), TransposedConv((1, 4, 3), THICK), TransposedConv((3, 1), (2, 1))),
     *(TransposedConv(kernel, (2, 2)) for kernel in (2, 3, 4, 5)),
     *(TransposedConv(4, (4, 4)), TransposedConv(3, THICK), TransposedConv(3, (1, 1))),
     *(MaxPool((2, 2)), MaxPool((4, 2)), MaxPool(THICK)),
@@ -47,7 +49,8 @@ CASES = [
 
 def placed(operation):
     """The operation in a row of its own after an input of 4 channels and of 8 pixels a side; its site."""
-    rank = len(getattr(operation, "strides", ())) or 2
+    kernel = getattr(operation, "kernel", ())
+    rank = len(getattr(operation, "strides", ())) or (len(kernel) if isinstance(kernel, tuple) else 0) or 2
     spec = Spec((*(None,) * rank, 3), classes=4, depth=1, filters=(4, 6))
     variable = constant(1, variables(spec))
     four = tuple(4 * one for one in variable)
@@ -131,7 +134,7 @@ def test_one_that_leaves_a_fact_out_cannot_be_defined():
     ):
         type("Blur", (Kernel, OneLayer, Operation), {})
     assert "Blur" not in {one.__name__ for one in OPERATIONS}
-    assert len(FACTS) == 16
+    assert len(FACTS) == 17
 
 
 def test_widths_and_resolutions_that_do_not_fit_are_refused():
@@ -144,5 +147,10 @@ def test_widths_and_resolutions_that_do_not_fit_are_refused():
         Unpool((2, 2)).halvings([(1, 1), (0, 1)])
     with pytest.raises(ValueError, match=r"^Concat\(\) reads rows of different resolution"):
         Concat().halvings([(0, 0), (0, 1)])
+    with pytest.raises(ValueError, match=r"^Add\(\) reads rows of different sides: \[0, 1\]\.$"):
+        Add().fixed([0, 1])
+    for operation in (Conv(3, (2, 2)), TransposedConv(2, (2, 2)), MaxPool((2, 2)), Bilinear((2, 2))):
+        with pytest.raises(ValueError, match=r" reads rows of fixed sides: \[1\]\.$"):
+            operation.fixed([1])
     with pytest.raises(ValueError, match=r"needs a width\.$"):
         Conv(3).channels([one], None)

@@ -18,11 +18,18 @@ NOT_DEFAULT = {
     "topology": "unet+",
     "depth": 3,
     "filters": (4, 8, 12),
+    "max_filters": 16,
+    "decoder_filters": (4, 16, 8),
     "block": "preact",
     "decoder_block": "conv",
     "block_layers": (1, 2, 3, 2),
+    "strides": (),
+    "kernels": ((1, 3), 3, 5, (3, 1)),
+    "dilations": (1, 1, 2, 4),
     "growth_rate": 12,
     "cardinality": 2,
+    "attention": "scse",
+    "squeeze_ratio": 4,
     "bias": False,
     "norm": "group",
     "norm_groups": 4,
@@ -45,6 +52,14 @@ NOT_DEFAULT = {
     "head_kernel": 3,
     "head_activation": "linear",
 }
+
+
+THICK = {"input_shape": (12, 64, 64, 1), "strides": ((1, 2, 2), 2, (1, 2, 2), (2, 2, 2))}
+"""What a Spec with a backbone cannot have: volumes of thick slices."""
+
+
+def plain(value):
+    return list(map(plain, value)) if isinstance(value, tuple) else value
 
 
 def test_defaults():
@@ -76,7 +91,7 @@ def test_every_field_has_help_and_is_in_the_round_trip():
     assert all(item.metadata["help"] for item in FIELDS.values())
 
 
-@pytest.mark.parametrize("spec", [Spec(), Spec(**NOT_DEFAULT), *map(Spec.preset, PRESETS)])
+@pytest.mark.parametrize("spec", [Spec(), Spec(**NOT_DEFAULT), Spec(**THICK), *map(Spec.preset, PRESETS)])
 def test_round_trips(spec):
     assert Spec.from_json(spec.to_json()) == spec
     assert Spec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
@@ -85,7 +100,9 @@ def test_round_trips(spec):
 
 def test_json_holds_every_field_and_nothing_else():
     values = json.loads(Spec(**NOT_DEFAULT).to_json())
-    assert values == {key: list(value) if isinstance(value, tuple) else value for key, value in NOT_DEFAULT.items()}
+    assert values == {key: plain(value) for key, value in NOT_DEFAULT.items()}
+    assert Spec.from_dict(Spec(**THICK).to_dict()).strides == THICK["strides"]
+    assert Spec(**THICK).to_dict()["strides"] == [[1, 2, 2], 2, [1, 2, 2], [2, 2, 2]]
 
 
 def test_json_may_leave_defaults_out():
@@ -113,6 +130,35 @@ def test_replace(changes, filters):
 
 
 @pytest.mark.parametrize(
+    ("fields", "changes", "filters", "decoder_filters"),
+    [
+        ({}, {"max_filters": 10}, (4, 8, 10, 10), (6, 10, 9)),
+        ({}, {"max_filters": 16, "depth": 5}, (4, 8, 10, 12, 16, 16), (6, 10, 9, 16, 16)),
+        ({}, {"max_filters": 9, "width": 3}, (3, 6, 9, 9), (6, 9, 9)),
+        ({"max_filters": 30}, {"depth": 5}, (4, 8, 10, 12, 24, 30), (6, 10, 9, 18, 30)),
+        ({"max_filters": 30}, {"depth": 5, "max_filters": None}, (4, 8, 10, 12, 24, 48), (6, 10, 9, 18, 36)),
+        ({}, {"depth": 1}, (4, 8), (6,)),
+        ({}, {"decoder_filters": ()}, (4, 8, 10, 12), ()),
+        ({}, {"decoder_filters": [1, 2, 3]}, (4, 8, 10, 12), (1, 2, 3)),
+    ],
+)
+def test_replace_of_decoder_widths_and_of_where_widths_stop(fields, changes, filters, decoder_filters):
+    spec = Spec(SHAPE, depth=3, filters=(4, 8, 10, 12), decoder_filters=(6, 10, 9), **fields)
+    changed = spec.replace(**changes)
+    assert (changed.filters, changed.decoder_filters) == (filters, decoder_filters)
+
+
+def test_widths_stop_doubling_at_max_filters():
+    assert Spec(max_filters=320).filters == (32, 64, 128, 256, 320)
+    assert Spec(max_filters=320, depth=6, width=40).filters == (40, 80, 160, 320, 320, 320, 320)
+    assert Spec(max_filters=24).filters == (24,) * 5
+    assert Spec(max_filters=24, backbone="mobilenet_v2").filters == (16, 24, 24, 24)
+    assert Spec.preset("unet++", max_filters=320).filters == (32, 64, 128, 256, 320)
+    level = Spec(depth=3, decoder_filters=(8, 10, 12)).at_level(2)
+    assert (level.filters, level.decoder_filters) == ((32, 64, 128), (8, 10))
+
+
+@pytest.mark.parametrize(
     ("name", "filters", "topology", "deep_supervision"),
     [
         ("unet", (32, 64, 128, 256, 512), "unet", False),
@@ -129,7 +175,7 @@ def test_presets(name, filters, topology, deep_supervision):
 
 
 def test_preset_table_is_the_tested_one():
-    assert list(PRESETS) == ["unet", "wide_unet", "unet_e", "unet+", "unet++", "reference"]
+    assert list(PRESETS)[:6] == ["unet", "wide_unet", "unet_e", "unet+", "unet++", "reference"]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +248,38 @@ ERRORS = [
         {"filters": (8, 0), "depth": 1},
         "Spec.filters must be depth + 1 = 2 positive whole numbers, one a row. Received: (8, 0).",
     ),
+    ({"max_filters": 0}, "Spec.max_filters must be a whole number from 1 to 65536. Received: 0."),
+    (
+        {"max_filters": 16, "filters": (8, 17), "depth": 1},
+        "Spec.filters must be at most max_filters=16 each. Received: (8, 17). Use a larger max_filters, or none.",
+    ),
+    (
+        {"max_filters": 16, "width": 32},
+        "Spec.filters must be at most max_filters=16 each. Received: (32, 16, 16, 16, 16). Use a larger max_filters, or"
+        " none.",
+    ),
+    *(
+        (
+            {"decoder_filters": widths, "depth": 2},
+            f"Spec.decoder_filters must be depth = 2 positive whole numbers, of rows 0..depth-1. Received: {widths}.",
+        )
+        for widths in [(8,), (8, 16, 32), (8, 0), (8, 8.0)]
+    ),
+    ({"decoder_filters": 8}, "Spec.decoder_filters must be a tuple or list. Received: 8."),
+    (
+        {"decoder_filters": (8, 12), "depth": 2, "max_filters": 10, "width": 4},
+        "Spec.decoder_filters must be at most max_filters=10 each. Received: (8, 12). Use a larger max_filters, or"
+        " none.",
+    ),
+    (
+        {"decoder_filters": (8, 12), "depth": 2, "block": "grouped"},
+        "Spec.cardinality must divide all decoder_filters for block='grouped'. Received: cardinality=8, (8, 12). Use a"
+        " divisor of 4.",
+    ),
+    (
+        {"decoder_filters": (8, 12), "depth": 2, "norm": "group"},
+        "Spec.norm_groups must divide all filters. Received: norm_groups=8, (32, 64, 128, 8, 12).",
+    ),
     ({"topology": "unet3+"}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: 'unet3+'."),
     ({"topology": ["unet"]}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: ['unet']."),
     ({"block": "resid"}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: 'resid'."),
@@ -216,6 +294,36 @@ ERRORS = [
         for layers in [(2, 2), (0,), (2, 33, 2), (2.0,)]
     ),
     ({"block_layers": 2}, "Spec.block_layers must be a tuple or list. Received: 2."),
+    *(
+        (
+            {"strides": strides, "depth": 2, "input_shape": (None, None, None, 1)},
+            "Spec.strides must be depth = 2 entries, one from each row to the next, or one for all; each is 1 or 2, or"
+            " 3 of these, one an axis, as in ((1, 2, 2), 2) or 1x2x2,2. Received:"
+            f" {strides!r}.",
+        )
+        for strides in [2, "1x2xq,2", (2, 2, 2), (4,), ((1, 2),), (0, True), (((1, 2, 2), 2), 2)]
+    ),
+    *(
+        (
+            {"kernels": kernels, "depth": 2},
+            "Spec.kernels must be depth + 1 = 3 entries, one a row, or one for all; each is an odd number from 1 to 15,"
+            f" or 2 of these, one an axis, as in ((1, 3), 3) or 1x3,3. Received: {kernels!r}.",
+        )
+        for kernels in [3, (2,), (3, 3), (17,), ((1, 3, 3),), None]
+    ),
+    *(
+        (
+            {"dilations": dilations, "depth": 2},
+            "Spec.dilations must be depth + 1 = 3 entries, one a row, or one for all; each is a whole number from 1 to"
+            f" 32. Received: {dilations!r}.",
+        )
+        for dilations in [2, (0,), (1, 2), (33,), ((1, 2),), (1.0,)]
+    ),
+    (
+        {"backbone": "resnet50", "strides": (2,)},
+        "Spec.strides is for networks without a backbone, whose rows halve every side. Received: strides=(2,),"
+        " backbone='resnet50'. Leave one of them out.",
+    ),
     ({"growth_rate": 0}, "Spec.growth_rate must be a whole number from 1 to 65536. Received: 0."),
     ({"cardinality": 0}, "Spec.cardinality must be a whole number from 1 to 65536. Received: 0."),
     (
@@ -227,6 +335,13 @@ ERRORS = [
         {"block": "dense", "norm": "group", "growth_rate": 12},
         "Spec.norm_groups must divide growth_rate for block='dense'. Received: norm_groups=8, growth_rate=12. Use"
         " another norm, or a multiple of 8 as growth_rate.",
+    ),
+    ({"squeeze_ratio": 0}, "Spec.squeeze_ratio must be a whole number from 1 to 65536. Received: 0."),
+    ({"attention": "cbam"}, "Spec.attention must be one of 'none', 'se', 'scse'. Received: 'cbam'."),
+    (
+        {"attention": "se", "width": 12, "depth": 1},
+        "Spec.squeeze_ratio must divide all filters for attention='se'. Received: squeeze_ratio=8, (12, 24). Use a"
+        " divisor of 12.",
     ),
     ({"bias": 0}, "Spec.bias must be True or False. Received: 0."),
     ({"activation_slope": -0.1}, "Spec.activation_slope must be a number from 0.0 to 1.0. Received: -0.1."),
@@ -390,7 +505,8 @@ def test_replace_refuses_any_depth_that_spec_refuses(depth):
 def test_unknown_preset(name, text):
     with pytest.raises(InputError) as caught:
         Spec.preset(name)
-    assert str(caught.value) == f"{text} Presets: unet, wide_unet, unet_e, unet+, unet++, reference."
+    more = "".join(f", {one}" for one in list(PRESETS)[6:])
+    assert str(caught.value) == f"{text} Presets: unet, wide_unet, unet_e, unet+, unet++, reference{more}."
 
 
 @pytest.mark.parametrize("level", [0, 5, "mean", None])
