@@ -8,7 +8,20 @@ from hypothesis import strategies as st
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.describe import describe, select
-from keras_unetpp.spec import ATTENTIONS, BLOCKS, DOWNS, MERGES, UPS, Spec, cost, node_costs, plan, receptive_radius
+from keras_unetpp.spec import (
+    ATTENTIONS,
+    BLOCKS,
+    CONTEXTS,
+    DOWNS,
+    MERGES,
+    SKIPS,
+    UPS,
+    Spec,
+    cost,
+    node_costs,
+    plan,
+    receptive_radius,
+)
 from keras_unetpp.training.losses import CrossEntropy
 
 SMALL = "small_stages"
@@ -30,18 +43,27 @@ def specs(draw):
     blocks = st.integers(-(-8 // least), (32 if rank == 2 else 16) // least)
     classes = draw(st.integers(1, 3))
     merge = draw(st.sampled_from(of_rank(MERGES, rank)))
-    nested = ["unet+", "unet++"] if MERGES[merge].skips or depth == 1 else []
-    topology = draw(st.sampled_from(["unet", "unet_e", *nested]))
+    nested = ["unet+", "unet++", "unet++"] if MERGES[merge].skips or depth == 1 else []
+    topology = draw(
+        st.sampled_from(["unet", "unet_e", *nested, *(name for name in SKIPS if name not in ("unet+", "unet++"))])
+    )
     down = draw(st.sampled_from(of_rank(DOWNS, rank)))
-    ups = [name for name in of_rank(UPS, rank) if UPS[name].down in (None, down) and not (UPS[name].down and backbone)]
+    own = backbone is None
+    by_row = own and topology in ("unet", "unet_e", "unet+", "unet++")
+    ups = [name for name in of_rank(UPS, rank)
+           if UPS[name].down in ((None, down) if by_row else (None,)) and (own or UPS[name].multiple == 1)]  # fmt: skip
+    up = draw(st.sampled_from(ups))
+    step = 2 * UPS[up].multiple
+    norm = draw(st.sampled_from(["none", "batch", "group", "instance", "layer"]))
+    last = 2 * step * draw(st.integers(1, 2))
     return Spec(
         (*(least * draw(blocks) for _ in range(rank)), draw(st.integers(1, 4))),
         classes=classes,
         topology=topology,
         depth=depth,
-        filters=tuple(2 * draw(st.integers(1, 4)) for _ in range(depth + (backbone is None))),
-        decoder_filters=draw(st.sampled_from([(), (), (6, 2, 4)[:depth]])),
-        max_filters=draw(st.sampled_from([None, 8])),
+        filters=(*(step * draw(st.integers(1, 4)) for _ in range(depth - (backbone is not None))), last),
+        decoder_filters=draw(st.sampled_from([(), (), (3 * step, step, 2 * step)[:depth]])),
+        max_filters=draw(st.sampled_from([None, 4 * step])),
         backbone=backbone,
         stem=stem,
         block=draw(st.sampled_from(of_rank(BLOCKS, rank))),
@@ -52,7 +74,8 @@ def specs(draw):
         attention=draw(st.sampled_from(["none", "none", *ATTENTIONS])),
         squeeze_ratio=draw(st.sampled_from([1, 2])),
         bias=draw(st.booleans()),
-        norm=draw(st.sampled_from(["none", "batch", "group", "instance", "layer"])),
+        context=draw(st.sampled_from(["none", "none", *CONTEXTS])) if norm in ("none", "batch", "layer") else "none",
+        norm=norm,
         norm_groups=draw(st.sampled_from([1, 2])),
         norm_epsilon=draw(st.sampled_from([1e-5, 1e-3])),
         standardize_epsilon=draw(st.sampled_from([1e-5, 0.1])),
@@ -62,7 +85,7 @@ def specs(draw):
         dropout=draw(st.sampled_from([0.0, 0.3])),
         down=down,
         merge=merge,
-        up=draw(st.sampled_from(ups)),
+        up=up,
         up_kernel=draw(st.integers(2, 4)),
         normalization=draw(st.sampled_from(["auto", "none", "rescale", "standardize"])),
         deep_supervision=topology == "unet_e" or draw(st.booleans()),

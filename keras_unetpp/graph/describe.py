@@ -23,6 +23,7 @@ from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.geometry import halvings
 from keras_unetpp.spec.level import MEAN, Level, check_asked
 from keras_unetpp.spec.names import backbone_layer, head_name, level_of, row_of, up_of
+from keras_unetpp.spec.plan import plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +108,9 @@ class Description:
         """The layers of its backbone, by the name that each has in the backbone by itself; empty without one."""
         if self.spec is None or not self.spec.taps:
             return {}
-        first = self.spec.taps[0].row - self.spec.shift
-        named = ((backbone_layer(layer.name), layer) for layer in self.model.layers)
-        return {found[1]: layer for found, layer in named if found and found[0] >= first}
+        own = {row.name for row in plan(self.spec)}
+        named = ((backbone_layer(layer.name), layer) for layer in self.model.layers if layer.name not in own)
+        return {found[1]: layer for found, layer in named if found}
 
     def output(self, level: Level = None) -> tuple[str, Any]:
         """Name and tensor of a level: 1..d; "mean", the heads' average (of logits, where they give logits); None, the

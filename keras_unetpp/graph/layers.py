@@ -1,4 +1,4 @@
-"""One table: the class of an operation -> the Keras layer that computes it, a stock one where Keras has it."""
+"""One table: the class of an operation -> the layer that computes it, a stock one where Keras has it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +7,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_unetpp.graph import bins
 from keras_unetpp.graph.resampling import Alike, L2Pool, MaxPlace, PixelShuffle, Unpool
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import activations, ops, resampling
+from keras_unetpp.spec import activations, ops, resampling, whole
 from keras_unetpp.spec.backbone_table import SCALINGS
 from keras_unetpp.spec.facts import OPERATIONS
 from keras_unetpp.spec.fields import Spec
@@ -120,7 +121,9 @@ MAKERS: dict[type, Maker] = {
     ops.Dropout: lambda _, row, spec: layers.Dropout(spec.dropout, name=row.name),
     ops.MaxPool: lambda operation, row, spec: _ranked("MaxPooling", spec)(operation.strides, name=row.name),
     ops.AveragePool: lambda operation, row, spec: _ranked("AveragePooling", spec)(operation.strides, name=row.name),
-    ops.GlobalPool: lambda _, row, spec: _ranked("GlobalAveragePooling", spec)(keepdims=True, name=row.name),
+    whole.GlobalPool: lambda _, row, spec: _ranked("GlobalAveragePooling", spec)(keepdims=True, name=row.name),
+    whole.BinPool: lambda operation, row, spec: bins.BinPool(operation.bins, name=row.name),
+    whole.Spread: lambda _, row, spec: bins.Spread(name=row.name),
     ops.Nearest: _nearest,
     ops.Bilinear: _bilinear,
     resampling.L2Pool: lambda operation, row, spec: L2Pool(operation.strides, name=row.name),

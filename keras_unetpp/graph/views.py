@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from keras_unetpp.graph.bins import BinPool
 from keras_unetpp.spec.designs import NORMALIZATION
 
 _ATTENTION = (layers.Attention, layers.AdditiveAttention, layers.MultiHeadAttention, layers.GroupQueryAttention)
@@ -37,6 +38,8 @@ def _kind(one: Any) -> str | None:
         return "normalization over all pixels"
     if isinstance(one, _ATTENTION):
         return "attention"
+    if isinstance(one, BinPool):
+        return "global pooling"
     return "global pooling" if _loses_sides(one) else None
 
 

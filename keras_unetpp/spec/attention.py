@@ -6,8 +6,9 @@ from typing import NamedTuple
 from keras_unetpp.spec.activations import Activation
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.forms import constant, share
-from keras_unetpp.spec.ops import Add, Conv, GlobalPool, Multiply
+from keras_unetpp.spec.ops import Add, Conv, Multiply
 from keras_unetpp.spec.rows import Writer
+from keras_unetpp.spec.whole import GlobalPool
 
 
 class Attention(NamedTuple):

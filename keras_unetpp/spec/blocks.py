@@ -117,6 +117,28 @@ def _wide(writer: Writer, label: str, width: Form, **more: Any) -> None:
     writer.normed_conv(label, writer.kernel(CONV_KERNEL), width, dilation=writer.dilation, **more)
 
 
+def passed(writer: Writer, width: Form) -> None:
+    """Nothing, but for a convolution of kernel 1 where the width would be another."""
+    if writer.channels(writer.tip) != width:
+        writer.add("fit", Conv(1), width=width)
+
+
+def residual_path(writer: Writer, skip: str, label: str, width: Form) -> str:
+    """A skip through convolutions, each added to one of kernel 1: as many as columns are crossed; the last row's name.
+
+    In a network of one decoder these are as many as the row is far from the lowest.
+    """
+    for step in range(1, writer.at_column + 1):
+        _wide(writer, f"{label}_conv{step}", width, reads=[skip])
+        writer.norm_act(f"_{label}_{step}")
+        made = writer.tip
+        writer.normed_conv(f"{label}_shortcut{step}", 1, width, [skip])
+        writer.add(f"{label}_add{step}", Add(), [made, writer.norm(f"_{label}_shortcut{step}")])
+        writer.act(f"_{label}_add{step}")
+        skip = writer.tip
+    return skip
+
+
 def _from_image(writer: Writer, width: Form) -> None:
     """A first convolution, as these networks begin with, where the image itself would be read."""
     if writer.reads_image:

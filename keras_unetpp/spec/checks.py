@@ -6,12 +6,25 @@ from typing import Any, NoReturn
 
 from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.spec.attention import ATTENTIONS
+from keras_unetpp.spec.backbones import backbone
 from keras_unetpp.spec.choices import Choices, remembered
-from keras_unetpp.spec.designs import BLOCKS, MERGES, UPS
+from keras_unetpp.spec.context import CONTEXTS
+from keras_unetpp.spec.designs import BLOCKS
+from keras_unetpp.spec.merges import MERGES
 from keras_unetpp.spec.norms import NORMS
-from keras_unetpp.spec.topology import SKIPS
+from keras_unetpp.spec.topology import SKIPS, nodes, reads
+from keras_unetpp.spec.ups import UPS
 
 Fields = tuple[tuple[str, Collection[str | None]], ...]
+
+
+WEIGHT_NAMES = ("imagenet", "own")
+WEIGHT_FILES = (".safetensors", ".h5", ".pth")
+
+
+def are_weights(value: Any) -> bool:
+    """Whether `Spec.encoder_weights` may be this: none, a name, or the name of a file of weights."""
+    return value is None or (isinstance(value, str) and (value in WEIGHT_NAMES or value.endswith(WEIGHT_FILES)))
 
 
 def check_choices(spec: Any, fields: Fields) -> None:
@@ -48,6 +61,11 @@ def check_ways(spec: Any) -> None:
         raise InputError(
             f"Spec.up={spec.up!r} undoes down={down!r}. Received: down={spec.down!r}. Use down={down!r}, or another up."
         )
+    if down is not None and not _row_by_row(spec.topology, spec.depth):
+        raise InputError(
+            f"Spec.up={spec.up!r} goes up from each row to the next, and topology={spec.topology!r} leaves rows out."
+            " Use another up, or another topology."
+        )
     if down is not None and spec.backbone is not None:
         raise InputError(
             f"Spec.up={spec.up!r} reads where the own encoder's pooling found its values, which a backbone does not"
@@ -61,12 +79,48 @@ def check_ways(spec: Any) -> None:
 
 
 @remembered(None)
+def _row_by_row(topology: str, depth: int) -> bool:
+    """Whether each node of a decoder reads one of the row below its own."""
+    return all(reads(topology, node)[0].row == node.row + 1 for node in nodes(topology, depth) if node.column)
+
+
+@remembered(None)
 def _without_skips(depth: int) -> tuple[str, ...]:
     """The topologies that do not repeat another one of this depth where no skips are read."""
     first = range(1)
     return tuple(
         name for name, row in SKIPS.items() if all(row.skips(column) == first for column in range(1, depth + 1))
     )
+
+
+def check_backbone(spec: Any) -> None:
+    """Raise `InputError` unless the flags are flags, and what is for backbones fits the backbone."""
+    for name, flag in (("stem", spec.stem), ("deep_supervision", spec.deep_supervision), ("bias", spec.bias)):
+        if flag is not True and flag is not False:
+            raise InputError(f"Spec.{name} must be True or False. Received: {brief(flag)}.")
+    if spec.backbone is None:
+        if spec.encoder_weights is None and spec.stem:
+            return
+        name = "stem" if spec.encoder_weights is None else "encoder_weights"
+        value = brief(getattr(spec, name))
+        raise InputError(f"Spec.{name} is for backbones. Received: {name}={value} and no backbone.")
+    if spec.strides:
+        raise InputError(
+            "Spec.strides is for networks without a backbone, whose rows halve every side. Received:"
+            f" strides={brief(spec.strides)}, backbone={spec.backbone!r}. Leave one of them out."
+        )
+    taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
+    deepest = taps[-1].row - spec.shift
+    if spec.depth > deepest:
+        raise InputError(
+            f"Backbone {spec.backbone!r} reaches down to reduction {taps[-1].reduction}, so Spec.depth must be at most"
+            f" {deepest}{'' if spec.stem else ' with stem=False'}. Received: {spec.depth}."
+        )
+    if not are_weights(weights):
+        raise InputError(
+            f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
+            f" {', '.join(WEIGHT_FILES)}. Received: {brief(weights)}."
+        )
 
 
 def check_divided(spec: Any) -> None:
@@ -88,6 +142,8 @@ def check_divided(spec: Any) -> None:
     if (divides := ATTENTIONS[spec.attention].divides) is not None:
         for field in ("filters", "decoder_filters"):
             _check_divides(spec, divides, f"attention={spec.attention!r}", field)
+    if UPS[spec.up].multiple > 1:
+        _check_up(spec)
     if NORMS[spec.norm].in_groups:
         # A block that normalises what it is given has the backbone's taps among it.
         read = tuple(tap.channels for tap in spec.taps) if BLOCKS[decoder].normalizes_input else ()
@@ -97,6 +153,42 @@ def check_divided(spec: Any) -> None:
                 f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
                 f" norm_groups={spec.norm_groups}, {every}."
             )
+
+
+def check_context(spec: Any) -> None:
+    """Raise `InputError` unless the lowest node is as wide as its context needs, and its norm one for single cells."""
+    narrows, norm = CONTEXTS[spec.context].narrows, NORMS[spec.norm]
+    if not narrows:
+        return
+    chosen = f"context={spec.context!r}"
+    lowest = spec.taps[-1].channels if spec.taps else spec.filters[-1]
+    if lowest % narrows:
+        raise InputError(
+            f"Spec.{chosen} needs a multiple of {narrows} channels in the lowest row, of filters or of the backbone."
+            f" Received: {lowest}. Use {lowest + -lowest % narrows} filters there, or another context."
+        )
+    if norm.over_sides:
+        raise InputError(
+            f"Spec.norm={spec.norm!r} leaves nothing of the single cell that {chosen} makes of an image. Use"
+            f" {' or '.join(repr(name) for name, row in NORMS.items() if not row.over_sides)}."
+        )
+    inner = lowest // narrows
+    if norm.in_groups and (inner % spec.norm_groups or inner == spec.norm_groups):
+        raise InputError(
+            f"Spec.norm_groups must divide the {inner} channels of each part of {chosen}, and be fewer. Received:"
+            f" norm_groups={spec.norm_groups}. Use another norm, or wider filters."
+        )
+
+
+def _check_up(spec: Any) -> None:
+    every = (*spec.filters, *spec.decoder_filters, *(tap.channels for tap in spec.taps))
+    multiple, grouped = UPS[spec.up].multiple, NORMS[spec.norm].in_groups
+    if any(width % (multiple * (spec.norm_groups if grouped else 1)) for width in every):
+        times = f" times norm_groups={spec.norm_groups}" if grouped else ""
+        raise InputError(
+            f"Spec.filters{' and taps' if spec.taps else ''} must be multiples of {multiple}{times} for up={spec.up!r}."
+            f" Received: {every}. Use other widths{', or another norm' if grouped else ''}."
+        )
 
 
 def _check_divides(spec: Any, field: str, chosen: str, widths: str) -> None:

@@ -86,17 +86,13 @@ def node_costs(spec: Spec, level: Level = None, size: tuple[int, ...] | None = N
 
 def _pixels(spec: Spec, size: tuple[int, ...] | None) -> int | None:
     """Pixels of the lowest row."""
-    sides = spec.sides if size is None else tuple(size) if isinstance(size, (tuple, list)) else ()
-    if size is not None and (len(sides) != spec.rank or any(type(side) is not int or side < 1 for side in sides)):
-        raise InputError(f"size must be {spec.rank} positive whole numbers, without channels. Received: {size!r}.")
-    pixels = 1
-    for side, divisor in zip(sides, divisors := spec.divisors, strict=True):
-        if side is None:
-            return None
-        if side % divisor:
-            check_sides(sides, divisors)
-        pixels *= side // divisor
-    return pixels
+    sides: tuple[int | None, ...] = spec.sides
+    if size is not None:
+        sides = tuple(size) if isinstance(size, (tuple, list)) else ()
+        if len(sides) != spec.rank or any(type(side) is not int or side < 1 for side in sides):
+            raise InputError(f"size must be {spec.rank} positive whole numbers, without channels. Received: {size!r}.")
+        check_sides(sides, spec.divisors)
+    return None if None in sides else math.prod(sides) // math.prod(spec.divisors)  # type: ignore[arg-type]
 
 
 def _evaluate(forms: _Forms, spec: Spec, pixels: int | None) -> Cost:

@@ -1,43 +1,28 @@
-"""Tables of how a network is put together: what stands in a node, between rows, where tensors meet, and at the end.
+"""Tables of how a network is put together: what stands in a node, on the way down, before and after the network.
+
+The way up is `spec.ups`, where tensors meet `spec.merges`, what weighs them `spec.attention`.
 
 A row says in words what it is and where it comes from, and writes its operations. Another variant is another row, and
 at most one operation with its facts (`spec.ops`) and its maker (`graph.layers`): Spec, command line, search, plan,
 cost, pruning and export take it from here.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from keras_unetpp.spec import blocks
-from keras_unetpp.spec.activations import Activation
 from keras_unetpp.spec.choices import BOTH, Choices
-from keras_unetpp.spec.facts import Operation, Sides
-from keras_unetpp.spec.forms import Form, constant, scaled
-from keras_unetpp.spec.geometry import joined
-from keras_unetpp.spec.names import layer_name, node_name
-from keras_unetpp.spec.ops import (
-    Add,
-    Affine,
-    AveragePool,
-    Bilinear,
-    Concat,
-    Conv,
-    MaxPool,
-    Multiply,
-    Nearest,
-    Rescale,
-    Standardize,
-    TransposedConv,
-)
-from keras_unetpp.spec.resampling import L2Pool, MaxPlace, PixelShuffle, Unpool
+from keras_unetpp.spec.facts import Sides
+from keras_unetpp.spec.forms import Form
+from keras_unetpp.spec.ops import Affine, AveragePool, Conv, MaxPool, Rescale, Standardize
+from keras_unetpp.spec.resampling import L2Pool, MaxPlace
 from keras_unetpp.spec.rows import Writer
+from keras_unetpp.spec.ups import PLACE, UPS
 
 NORMALIZATION = "normalization"
 """Name of the layer that normalises the pixels."""
 
 RONNEBERGER, LONG = "Ronneberger et al., MICCAI 2015", "Long et al., CVPR 2015"
-BADRINARAYANAN = "Badrinarayanan et al., PAMI 2017"
 PREACTIVATION, SPRINGENBERG = "He et al., ECCV 2016", "Springenberg et al., ICLR 2015 workshops"
 
 
@@ -79,38 +64,6 @@ class Block(NamedTuple):
     attends: bool = False
 
 
-class Up(NamedTuple):
-    """A row of `UPS`: as `Design`, and what does the same to heads.
-
-    Attributes:
-        of_heads: strides by axis -> the operation, without weights, that brings heads to full resolution.
-        down: the row of `DOWNS` that it undoes, from the places that this then tells of each block; None: any.
-        to_width: it gives the width of the row above, which a 1x1 convolution does where the resolution stays.
-    """
-
-    text: str
-    source: str
-    write: Callable[[Writer, Sides, Form], None]
-    of_heads: Callable[[Sides], Operation]
-    ranks: tuple[int, ...] = BOTH
-    to_width: bool = False
-    down: str | None = None
-
-
-class Merge(NamedTuple):
-    """A row of `MERGES`: as `Design`, and whether skips are read at all.
-
-    Attributes:
-        skips: a node joins the skips of its row with what comes from below.
-    """
-
-    text: str
-    source: str
-    write: Callable[[Writer, Sequence[str], Form], None]
-    ranks: tuple[int, ...] = BOTH
-    skips: bool = True
-
-
 BLOCKS: Choices[Block] = Choices(
     conv=Block("convolution, normalisation, activation, twice", RONNEBERGER, blocks.conv),
     preact=Block("normalisation, activation, convolution, twice", PREACTIVATION, blocks.preact, normalizes_input=True),
@@ -143,16 +96,13 @@ BLOCKS: Choices[Block] = Choices(
         divides="cardinality",
         attends=True,
     ),
+    **{"pass": Block("nothing, but for a 1x1 convolution where the width would be another", LONG, blocks.passed)},
 )
 """`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
 
 Written on (writer, width of the node), and `attention` after it; as many layers as `Writer.steps` says;
 `Writer.dropout` stands before the last convolution, in a dense one after each.
 """
-
-
-PLACE = "place"
-"""What the row is called, in the node below, that tells where a pooling found the values that it takes."""
 
 
 def _max(writer: Writer, strides: Sides) -> None:
@@ -187,113 +137,6 @@ DOWNS: Choices[Design] = Choices(
 """`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis).
 
 Where the resolution stays, so that all strides are 1, nothing is written.
-"""
-
-
-def _transpose(writer: Writer, strides: Sides, width: Form) -> None:
-    kernel = joined(tuple(writer.chosen.up_kernel if stride > 1 else 1 for stride in strides))
-    writer.add("up", TransposedConv(kernel, strides), width=width)
-
-
-def _nearest(writer: Writer, strides: Sides, width: Form) -> None:
-    writer.add("up", Nearest(strides))
-
-
-def _bilinear(writer: Writer, strides: Sides, width: Form) -> None:
-    writer.add("up", Bilinear(strides))
-
-
-def _pixel_shuffle(writer: Writer, strides: Sides, width: Form) -> None:
-    """Of kernel 1 it would be the transposed convolution whose kernel is as long as its strides."""
-    block = math.prod(strides)
-    writer.add("up_conv", Conv(blocks.CONV_KERNEL, alike=block), width=scaled(width, block))
-    writer.add("up", PixelShuffle(strides))
-
-
-def _unpool(writer: Writer, strides: Sides, width: Form) -> None:
-    """To the places of the encoder's pooling in the same row, whichever the column, and so to the encoder's width."""
-    place = layer_name(node_name(writer.at_row + 1, 0), PLACE)
-    writer.add("up_conv", Conv(1), width=writer.channels(place))
-    writer.add("up", Unpool(strides), [writer.tip, place])
-
-
-UPS: Choices[Up] = Choices(
-    transpose=Up(
-        "transposed convolution, to the width of the node; where the resolution stays, a 1x1 convolution",
-        LONG,
-        _transpose,
-        Bilinear,
-        to_width=True,
-    ),
-    nearest=Up("each pixel repeated", "Odena et al., Distill 2016", _nearest, Nearest),
-    bilinear=Up("bilinear interpolation", LONG, _bilinear, Bilinear, ranks=(2,)),
-    pixel_shuffle=Up(
-        "3x3 convolution, each block of pixels out of its channels, to the width of the node; else as transpose",
-        "Shi et al., CVPR 2016; Aitken et al., arXiv:1707.02937",
-        _pixel_shuffle,
-        Bilinear,
-        to_width=True,
-    ),
-    unpool=Up(
-        "1x1 convolution to the encoder's width, each value at the place where max pooling found the encoder's",
-        BADRINARAYANAN,
-        _unpool,
-        Bilinear,
-        down="max",
-    ),
-)
-"""`Spec.up`: how a row is brought to the resolution of the row above.
-
-Written on (writer, strides by axis, width of the node that reads it). Where the resolution stays, nothing is written,
-or what brings the width.
-"""
-
-
-def _concat(writer: Writer, parts: Sequence[str], width: Form) -> None:
-    writer.add("concat", Concat(), parts)
-
-
-def _add(writer: Writer, parts: Sequence[str], width: Form) -> None:
-    fitted = [
-        part if writer.channels(part) == width else writer.add(f"fit{number}", Conv(1), [part], width)
-        for number, part in enumerate(parts)
-    ]
-    writer.add("sum", Add(), fitted)
-
-
-def _below(writer: Writer, parts: Sequence[str], width: Form) -> None:
-    writer.tip = parts[0]
-
-
-def _gate(writer: Writer, parts: Sequence[str], width: Form) -> None:
-    """Each skip times a map of 0..1 for each pixel, out of itself and of what comes from below.
-
-    sigmoid(psi(relu(theta(skip) + phi(below)))), each of the three a convolution of kernel 1. Both stand at the row's
-    resolution here, and not at that of the row below, so that nothing is up-sampled twice.
-    """
-    below, *skips = parts
-    gated = []
-    for number, skip in enumerate(skips, 1):
-        label = f"gate{number}"
-        theta = writer.add(f"{label}_theta", Conv(1, bias=False), [skip], width)
-        phi = writer.add(f"{label}_phi", Conv(1), [below], width)
-        writer.add(f"{label}_sum", Add(), [theta, phi])
-        writer.add(f"{label}_relu", Activation("relu", 0))
-        writer.add(f"{label}_psi", Conv(1, initializer="glorot_uniform"), width=constant(1, width))
-        writer.add(f"{label}_sigmoid", Activation("sigmoid", 0))
-        gated.append(writer.add(label, Multiply(), [skip, writer.tip]))
-    writer.add("concat", Concat(), [below, *gated])
-
-
-MERGES: Choices[Merge] = Choices(
-    concat=Merge("channels one after the other", RONNEBERGER, _concat),
-    add=Merge("sum, after 1x1 convolutions where widths differ", LONG, _add),
-    none=Merge("what comes from below alone", BADRINARAYANAN, _below, skips=False),
-    gate=Merge("skips weighted by attention gates, then as concat", "Oktay et al., MIDL 2018", _gate),
-)
-"""`Spec.merge`: how a node joins what comes from below with the skips of its row.
-
-Written on (writer, names of what it joins, that from below first, width of the node).
 """
 
 

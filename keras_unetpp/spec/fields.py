@@ -2,18 +2,28 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import InitVar, dataclass, fields, replace
-from operator import attrgetter
+from operator import attrgetter, is_
+from types import SimpleNamespace
 from typing import Any
 
-from keras_unetpp.kit.errors import InputError, brief, hint
+from keras_unetpp.kit.errors import InputError, hint
 from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec import widths
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
-from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks, check_ways
+from keras_unetpp.spec.checks import (
+    are_weights,
+    check_backbone,
+    check_choices,
+    check_context,
+    check_divided,
+    check_ranks,
+    check_ways,
+)
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
-from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
+from keras_unetpp.spec.context import CONTEXTS
+from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, PIXELS
 from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.geometry import BY_ROW, as_entries, check_entries, check_sides, halvings
 from keras_unetpp.spec.level import check_asked
@@ -26,20 +36,15 @@ from keras_unetpp.spec.limits import (
     check_shape,
     check_whole,
 )
+from keras_unetpp.spec.merges import MERGES
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.presets import PRESETS
 from keras_unetpp.spec.records import completed
-
-WEIGHT_NAMES = ("imagenet", "own")
-WEIGHT_FILES = (".safetensors", ".h5", ".pth")
+from keras_unetpp.spec.ups import UPS
 
 
 def _choice(default: str | None, allowed: Collection[str | None], text: str) -> Any:
     return described(default, text, allowed=allowed)
-
-
-def _are_weights(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and (value in WEIGHT_NAMES or value.endswith(WEIGHT_FILES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ class Spec(Validated):
         8,
         "width over that within squeeze and excitation; must divide every width; papers have 16 (se), 2 (scse)",
     )
+    context: str = _choice("none", CONTEXTS, "what follows the lowest node: a view of the whole image, or far around")
     bias: bool = described(True, "in convolutions that a normalisation follows, too; false: in the others alone")
     norm: str = _choice("batch", NORMS, "normalisation inside a node")
     norm_groups: int = described(8, "groups of group normalisation; must divide every width")
@@ -108,7 +114,7 @@ class Spec(Validated):
     encoder_weights: str | None = described(
         None,
         "what build() gives the backbone: imagenet; own, of a registered model; a .safetensors, .h5 or .pth file",
-        fits=_are_weights,
+        fits=are_weights,
     )
     stem: bool = described(
         True, "own rows where a backbone has none, down from full resolution; false: heads up-sample"
@@ -139,21 +145,21 @@ class Spec(Validated):
             put(self, "decoder_filters", widths.decoder_filters(self.decoder_filters, self.max_filters, self.depth))
         if not (suit := _suit(self)):
             check_choices(self, _CHOICES)
-        for (item, low, high), whole in zip(_WHOLE, _whole(self), strict=True):
-            if type(whole) is not int or not low <= whole <= high:  # a call each is what a search would notice
-                check_whole(item, whole, low, high)
-        for (item, least, most), real in zip(_REAL, _real(self), strict=True):
-            if type(real) is not float or not least <= real <= most:
-                check_real(item, real, least, most)
+        if not all(map(is_, _numbers(self), _USUAL)):  # a call each is what a search would notice
+            for item, low, high in _WHOLE:
+                check_whole(item, getattr(self, item), low, high)
+            for item, least, most in _REAL:
+                check_real(item, getattr(self, item), least, most)
         check_shape(self.input_shape)
         if _by_row(self) != ((), (), ()):
             for name, entries in zip(BY_ROW, _by_row(self), strict=True):
                 put(self, name, as_entries(entries))
             check_entries(*_by_row(self), self.depth, self.rank)
-        _check_backbone(self)
+        check_backbone(self)
         check_sides(self.sides, self.divisors)
         if not suit:
             check_ranks(self, _TABLES)
+            check_ways(self)
         _check_combination(self)
 
     @property
@@ -191,10 +197,9 @@ class Spec(Validated):
     def divisors(self) -> Sides:
         """Each side of an input must be a multiple of its own: 2^depth, or the product of `strides`; times the
         reduction of row 0."""
-        rank = self.rank
         if not self.strides:
-            return (2 ** (self.depth + self.shift),) * rank
-        return tuple(2**times for times in halvings(self.strides, self.depth, rank))
+            return (2 ** (self.depth if self.stem else self.depth + self.shift),) * self.rank
+        return tuple(2**times for times in halvings(self.strides, self.depth, self.rank))
 
     @property
     def divisor(self) -> int:
@@ -223,7 +228,7 @@ class Spec(Validated):
         """
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}.{hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
-        return cls().replace(**PRESETS[name].fields).replace(**changes)
+        return cls(**PRESETS[name].fields).replace(**changes)
 
     def replace(self, **changes: Any) -> "Spec":
         """A copy with some fields changed. A new `depth` alone cuts widths off or goes on doubling them.
@@ -238,11 +243,12 @@ class Spec(Validated):
     def at_level(self, level: int) -> "Spec":
         """The Spec of level Lk cut out: a network of depth k with one head, and the same names for its layers.
 
-        A level of `unet_e` alone is a plain `unet`.
+        A level of `unet_e` alone is a plain `unet`; one above the lowest node has no `context`.
         """
         check_asked(level, "This network has heads for", self.levels, mean=False)
         topology = topologies.SKIPS[self.topology].alone or self.topology
-        return self.replace(topology=topology, depth=level, deep_supervision=False)
+        context = self.context if level == self.depth else "none"
+        return self.replace(topology=topology, depth=level, context=context, deep_supervision=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Spec":
@@ -273,59 +279,36 @@ _REAL = (
 )
 
 _by_row = attrgetter(*BY_ROW)
-_whole, _real = (attrgetter(*(item for item, *_ in limits)) for limits in (_WHOLE, _REAL))
+_NUMBERS = [item for item, *_ in (*_WHOLE, *_REAL)]
+_numbers, _USUAL = attrgetter(*_NUMBERS), [FIELDS[item].default for item in _NUMBERS]
 
 _chosen = attrgetter(*(name for name, _ in _CHOICES))
 
 
 def _suit(spec: Spec) -> bool:
-    """Whether all choices are ones of their tables, and for the rank of the input."""
+    """Whether all choices are ones of their tables, for the rank of the input, and go together."""
     try:
-        return _are_of_rank(spec.rank, _chosen(spec))
+        return _known_to_suit(spec.rank, spec.depth, spec.backbone is None, _chosen(spec))
     except TypeError:  # a list or the like, which is no key
         return False
 
 
 @remembered(4096)
-def _are_of_rank(rank: int, chosen: tuple[str | None, ...]) -> bool:
-    values = dict(zip((name for name, _ in _CHOICES), chosen, strict=True))
-    if any(values[name] not in allowed for name, allowed in _CHOICES):
+def _known_to_suit(rank: int, depth: int, own: bool, chosen: tuple[str | None, ...]) -> bool:
+    choices = zip((name for name, _ in _CHOICES), chosen, strict=True)
+    spec = SimpleNamespace(rank=rank, depth=depth, backbone=None if own else "", **dict(choices))
+    try:
+        check_choices(spec, _CHOICES)
+        check_ranks(spec, _TABLES)
+        check_ways(spec)
+    except InputError:
         return False
-    return all(rank in table[value].ranks for name, table in _TABLES if (value := values[name]) is not None)
-
-
-def _check_backbone(spec: Spec) -> None:
-    for name in ("stem", "deep_supervision", "bias"):
-        if type(getattr(spec, name)) is not bool:
-            raise InputError(f"Spec.{name} must be True or False. Received: {brief(getattr(spec, name))}.")
-    if spec.backbone is None:
-        if spec.encoder_weights is None and spec.stem:
-            return
-        name = "stem" if spec.encoder_weights is None else "encoder_weights"
-        value = brief(getattr(spec, name))
-        raise InputError(f"Spec.{name} is for backbones. Received: {name}={value} and no backbone.")
-    if spec.strides:
-        raise InputError(
-            "Spec.strides is for networks without a backbone, whose rows halve every side. Received:"
-            f" strides={brief(spec.strides)}, backbone={spec.backbone!r}. Leave one of them out."
-        )
-    taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
-    deepest = taps[-1].row - spec.shift
-    if spec.depth > deepest:
-        raise InputError(
-            f"Backbone {spec.backbone!r} reaches down to reduction {taps[-1].reduction}, so Spec.depth must be at most"
-            f" {deepest}{'' if spec.stem else ' with stem=False'}. Received: {spec.depth}."
-        )
-    if not _are_weights(weights):
-        raise InputError(
-            f"Spec.encoder_weights must be none, {', '.join(map(repr, WEIGHT_NAMES))}, or a file ending in"
-            f" {', '.join(WEIGHT_FILES)}. Received: {brief(weights)}."
-        )
+    return True
 
 
 def _check_combination(spec: Spec) -> None:
-    check_ways(spec)
     check_divided(spec)
+    check_context(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(
             f"Backbones are for 2-D. Received: backbone={spec.backbone!r} and input_shape={spec.input_shape}."

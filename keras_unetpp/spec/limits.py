@@ -52,7 +52,7 @@ def check_layers(counts: Sequence[Any], depth: int) -> None:
 
 def check_shape(shape: tuple[Any, ...]) -> None:
     """Raise `InputError` unless a shape is one of an image or volume that can be."""
-    good = len(shape) in (3, 4) and all(side is None or (type(side) is int and side > 0) for side in shape)
+    good = len(shape) in (3, 4) and all([side is None or (type(side) is int and side > 0) for side in shape])
     if not good or shape[-1] is None:
         raise InputError(
             "Spec.input_shape must be (height, width, channels) or (depth, height, width, channels), positive whole"
@@ -60,7 +60,7 @@ def check_shape(shape: tuple[Any, ...]) -> None:
         )
     if shape[-1] > MOST_CHANNELS:
         raise InputError(f"Spec.input_shape has at most {MOST_CHANNELS:,} channels. Received: {brief(shape)}.")
-    if math.prod(side or 1 for side in shape[:-1]) > MOST_PIXELS:
+    if math.prod([side or 1 for side in shape[:-1]]) > MOST_PIXELS:
         raise InputError(
             f"Spec.input_shape has at most {MOST_PIXELS:,} pixels. Received: {brief(shape)}. Leave sides open (None);"
             " segment() cuts large images into tiles."

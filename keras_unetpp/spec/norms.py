@@ -17,6 +17,7 @@ class Between(NamedTuple):
         operation: that does it; None: no layer.
         ranks: for images (2), for volumes (3).
         in_groups: `norm_groups` must divide the channels of what it reads.
+        over_sides: it leaves nothing of a channel of one cell.
     """
 
     text: str
@@ -24,13 +25,16 @@ class Between(NamedTuple):
     operation: Operation | None
     ranks: tuple[int, ...] = BOTH
     in_groups: bool = False
+    over_sides: bool = False
 
 
 NORMS: Choices[Between] = Choices(
     none=Between("no normalisation", "Ronneberger et al., MICCAI 2015", None),
     batch=Between("each channel over the batch", "Ioffe and Szegedy, ICML 2015", BatchNorm()),
     group=Between("groups of channels over the image", "Wu and He, ECCV 2018", GroupNorm(), in_groups=True),
-    instance=Between("each channel over the image", "Ulyanov et al., arXiv:1607.08022", InstanceNorm()),
+    instance=Between(
+        "each channel over the image", "Ulyanov et al., arXiv:1607.08022", InstanceNorm(), over_sides=True
+    ),
     layer=Between("the channels of each pixel", "Ba et al., arXiv:1607.06450", LayerNorm()),
 )
 """`Spec.norm`: each with a scale and an offset that are trained."""

@@ -216,16 +216,6 @@ class AveragePool(Pools, Operation):
     kind = "average_pool"
 
 
-class GlobalPool(SameWidth, Pointwise, Weightless, OneLayer, Operation):
-    """The mean of each channel over the whole image, which no reach counts: one cell."""
-
-    kind = "global_pool"
-
-    def fixed(self, reads: Sequence[int]) -> int:
-        """One cell."""
-        return 1
-
-
 class Nearest(Multiplies, OneLayer, Operation):
     """Each pixel repeated."""
 

@@ -11,16 +11,19 @@ from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec.attention import attend
 from keras_unetpp.spec.backbones import backbone
 from keras_unetpp.spec.choices import remembered
-from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
+from keras_unetpp.spec.context import CONTEXTS
+from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, PIXELS
 from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.forms import CHANNELS, CLASSES, FILTERS, Form
 from keras_unetpp.spec.geometry import halvings
 from keras_unetpp.spec.level import MEAN, Level, check_asked
+from keras_unetpp.spec.merges import MERGES
 from keras_unetpp.spec.names import head_name, up_label
 from keras_unetpp.spec.ops import Average, Backbone, Conv, Input, Output
 from keras_unetpp.spec.rows import IMAGE, Row, Structure, Writer, row_name
 from keras_unetpp.spec.topology import Node
+from keras_unetpp.spec.ups import UPS
 
 
 def variables(spec: Spec) -> Form:
@@ -100,16 +103,19 @@ class _Planner:
         PIXELS[self.chosen.normalization].write(self.writer)
         source = self.writer.tip
         for node in topologies.nodes(self.chosen.topology, self.chosen.depth):
-            reads = [self.tips[other] for other in topologies.reads(self.chosen.topology, node)] or [source]
+            others = topologies.reads(self.chosen.topology, node)
+            reads = [self.tips[other] for other in others] or [source]
             if node.column == 0 and node.row in self.taps:
                 self.encode(node, reads[0] if node.row - 1 in self.taps else source)
             else:
-                self.writer.begin(node.name, reads[0], node.row)
-                self.gather(node, reads)
+                self.writer.begin(node.name, reads[0], *node)
+                self.gather(node, reads, others[0].row if others else 0)
                 block = self.chosen.block if node.column == 0 else self.chosen.decoder_block or self.chosen.block
                 BLOCKS[block].write(self.writer, self.width(node))
                 if not BLOCKS[block].attends:
                     attend(self.writer)
+            if node.row == self.chosen.depth:
+                CONTEXTS[self.chosen.context].write(self.writer, self.writer.channels(self.writer.tip))
             self.tips[node] = self.at(self.halvings(node.row))
             if node.row == 0 and node.column in self.chosen.levels:
                 self.finish(node.column)
@@ -127,9 +133,9 @@ class _Planner:
         """How often each axis of a row was halved: once more for each stride of 2 above it."""
         return tuple(self.shift + times for times in halvings(self.chosen.strides, row, self.chosen.rank))
 
-    def strides(self, row: int) -> Sides:
-        """From a row to the one below, and back."""
-        return tuple(2 ** (low - high) for high, low in zip(self.halvings(row), self.halvings(row + 1), strict=True))
+    def strides(self, row: int, below: int) -> Sides:
+        """From a row to one below, and back."""
+        return tuple(2 ** (low - high) for high, low in zip(self.halvings(row), self.halvings(below), strict=True))
 
     def at(self, halvings: Sides) -> str:
         """The row just written, which is at that resolution."""
@@ -146,15 +152,16 @@ class _Planner:
         self.writer.begin(node.name, source)
         self.writer.add("backbone", Backbone(self.taps[node.row]), width=channels)
 
-    def gather(self, node: Node, reads: list[str]) -> None:
-        """Bring what the node reads to its resolution and join it."""
+    def gather(self, node: Node, reads: list[str], first: int) -> None:
+        """Bring what the node reads, the first of it out of that row, to its resolution and join it."""
         if node.column == 0:
-            if node.row and max(strides := self.strides(node.row - 1)) > 1:
+            if node.row and max(strides := self.strides(first, node.row)) > 1:
                 DOWNS[self.chosen.down].write(self.writer, strides)
             return
-        self.up(self.strides(node.row), self.width(node))
+        self.up(self.strides(node.row, first), self.width(node))
         parts = (self.at(self.halvings(node.row)), *reads[1:])
-        MERGES[self.chosen.merge].write(self.writer, parts, self.width(node))
+        if len(parts) > 1:
+            MERGES[self.chosen.merge].write(self.writer, parts, self.width(node))
 
     def up(self, strides: Sides, width: Form) -> None:
         """Bring the row below to the resolution of a row; where that stays, to its width if up-sampling would."""

@@ -121,6 +121,29 @@ PRESETS: Choices[Preset] = Choices(
             {**SINGLE, "down": "strided"},
             "a U-Net of the paper's down-sampling; not a network of the paper",
         ),
+        "fcn8s": Preset(
+            "what VGG-16 says of the classes in its three lowest rows, added, then up-sampled by eight at once",
+            "Long et al., CVPR 2015",
+            {
+                **{"topology": "fcn", "deep_supervision": False, "backbone": "vgg16", "depth": 5, "classes": 21},
+                **{"decoder_filters": (21,) * 5, "up_kernel": 4, "merge": "add", "decoder_block": "pass"},
+                "norm": "none",
+            },
+            "no two layers of 4096 channels below the lowest row; transposed convolutions read what rows give; a 1x1"
+            " convolution follows the last",
+            134,
+        ),
+        "linknet": Preset(
+            "sums of what the rows of ResNet-18 give, up-sampled through bottlenecks",
+            "Chaurasia and Culurciello, VCIP 2017",
+            {
+                **SINGLE,
+                **{"backbone": "resnet18", "stem": False, "filters": (64, 64, 128, 256), "bias": False},
+                **{"up": "bottleneck", "up_kernel": 3, "merge": "add", "decoder_block": "pass"},
+            },
+            "a skip at half of the sides, too; there the head stands, and is interpolated to full resolution",
+            11.5,
+        ),
         "tiramisu56": _tiramisu(12, (4,) * 6, 1.5),
         "tiramisu67": _tiramisu(16, (5,) * 6, 3.5),
         "tiramisu103": _tiramisu(16, (4, 5, 7, 10, 12, 15), 9.4),

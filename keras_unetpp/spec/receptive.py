@@ -12,8 +12,9 @@ def receptive_radius(spec: Spec, level: Level = None, axis: int | None = None) -
     """Input pixels that an output pixel of a level can depend on to each side of itself, along every side.
 
     Down- and up-sampling make the view depend on where in a block of `divisors` pixels the output pixel lies; this is
-    the widest one, which at least one position reaches. What `group`, `instance` and `standardize` normalisation, and
-    squeeze and excitation in blocks and backbones, learn from the whole image is not counted.
+    the widest one, which at least one position reaches. What is learned from the whole image is not counted: by
+    `group`, `instance` and `standardize` normalisation, squeeze and excitation in blocks and backbones, and pooling in
+    a `context`.
 
     Args:
         spec: the network.

@@ -7,7 +7,7 @@ from typing import Any
 BEFORE: dict[str, Any] = {
     **{"backbone": None, "encoder_weights": None, "stem": True, "standardize_epsilon": 0.1},
     **{"down": "max", "merge": "concat"},
-    **{"attention": "none", "squeeze_ratio": 8},
+    **{"attention": "none", "squeeze_ratio": 8, "context": "none"},
     **{"block_layers": (), "growth_rate": 16, "cardinality": 8, "bias": True, "activation_slope": 0.2},
     **{"max_filters": None, "decoder_filters": ()},
     **{"strides": (), "kernels": (), "dilations": ()},

@@ -85,6 +85,7 @@ class Structure(NamedTuple):
     cardinality: int
     attention: str
     squeeze_ratio: int
+    context: str
     bias: bool
     norm: str
     activation: str
@@ -108,19 +109,20 @@ class Writer:
         chosen: of the Spec.
         part: the node or head that is being written.
         at_row: of the node.
+        at_column: of the node.
         tip: name of the row that the next one reads; empty before the first.
         rows: all, by name.
     """
 
     def __init__(self, chosen: Structure, rows: Iterable[Row] = ()) -> None:
         self.chosen = chosen
-        self.part, self.at_row = IMAGE, 0
+        self.part, self.at_row, self.at_column = IMAGE, 0, 0
         self.rows = {row.name: row for row in rows}
         self.tip = ""
 
-    def begin(self, part: str, after: str, at_row: int = 0) -> None:
+    def begin(self, part: str, after: str, at_row: int = 0, at_column: int = 0) -> None:
         """Go on with another part, from the row of that name."""
-        self.part, self.tip, self.at_row = part, after, at_row
+        self.part, self.tip, self.at_row, self.at_column = part, after, at_row, at_column
 
     def add(self, label: str, operation: Operation, reads: Sequence[str] = (), width: Form | None = None) -> str:
         """Write a row that is called by its part and a label.

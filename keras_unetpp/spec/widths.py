@@ -79,7 +79,7 @@ def followed(spec: Any, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(name: str, widths: Sequence[Any], wanted: int, text: str, most: int | None) -> None:
-    if len(widths) != wanted or any(type(item) is not int or item < 1 for item in widths):
+    if len(widths) != wanted or any([type(item) is not int or item < 1 for item in widths]):
         raise InputError(f"Spec.{name} must be {text}. Received: {brief(widths)}.")
     if max(widths) > MOST_CHANNELS:
         raise InputError(

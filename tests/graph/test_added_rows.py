@@ -28,11 +28,13 @@ from keras_unetpp.spec import (
     plan,
     receptive_radius,
 )
-from keras_unetpp.spec.designs import Block, Design, Up
+from keras_unetpp.spec.designs import Block, Design
 from keras_unetpp.spec.facts import OneLayer, Operation, Pointwise, Weightless
 from keras_unetpp.spec.forms import share
+from keras_unetpp.spec.merges import Merge
 from keras_unetpp.spec.ops import Add, Concat, Conv, Nearest
 from keras_unetpp.spec.plan import keep
+from keras_unetpp.spec.ups import Up
 from keras_unetpp.tuning.budget import Budget
 from keras_unetpp.tuning.space import Space
 
@@ -85,7 +87,7 @@ ROWS = {
     ),
     "strided": (DOWNS, "down", Design("convolution of stride 2", "Springenberg et al., ICLR 2015 workshops", strided)),
     "resized": (UPS, "up", Up("repeated and convolved", "Odena et al., Distill 2016", resized, Nearest)),
-    "added": (MERGES, "merge", Design("sum", "Long et al., CVPR 2015", added)),
+    "added": (MERGES, "merge", Merge("sum", "Long et al., CVPR 2015", added)),
 }
 
 
@@ -155,7 +157,7 @@ def test_it_is_chosen_by_name_while_it_is_there(chosen, capsys, monkeypatch):
     assert main(["levels", "--depth", "2", "--width", "8", f"--{field}", name]) == 0
     assert main(["designs"]) == 0
     assert ROWS[name][2].text in capsys.readouterr().out
-    space = Space.create(Budget(params=10**5), {field: list(table), "depth": 2})
+    space = Space.create(Budget(params=10**5), {field: list(table), "depth": 2, "topology": "unet_e"})
     assert {getattr(one.spec, field) for one in space.proposals()} == set(table)
     monkeypatch.delitem(table, name)
     with pytest.raises(InputError, match=rf"^Spec\.{field} must be one of .*\. Received: '{name}'\.$"):

@@ -8,26 +8,31 @@ import tensorflow as tf
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.pruning import prune
-from keras_unetpp.spec import ACTIVATIONS, ATTENTIONS, BLOCKS, DOWNS, MERGES, UPS, Spec, plan
+from keras_unetpp.spec import ACTIVATIONS, ATTENTIONS, BLOCKS, CONTEXTS, DOWNS, MERGES, UPS, Spec, plan
 from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
-TABLES = {"block": BLOCKS, "down": DOWNS, "up": UPS, "merge": MERGES, "attention": ATTENTIONS}
+TABLES = {"block": BLOCKS, "down": DOWNS, "up": UPS, "merge": MERGES, "attention": ATTENTIONS, "context": CONTEXTS}
 USUAL = {("block", "conv"), ("down", "max"), ("up", "transpose"), ("up", "nearest"), ("up", "bilinear"),
-         ("merge", "concat"), ("attention", "none")}  # fmt: skip
+         ("merge", "concat"), ("attention", "none"), ("context", "none")}  # fmt: skip
 """What the networks of all other tests have."""
 
 ROWS = [(name, key) for name, table in TABLES.items() for key in table if (name, key) not in USUAL]
 LEAKY = {"activation": "leaky_relu", "activation_slope": 0.01}
 TOGETHER = {
     "residual, dense": {"block": "residual", "decoder_block": "dense", "down": "average", "merge": "gate",
-                        "activation": "prelu", "norm": "batch", "bias": False, "attention": "se"},
+                        "activation": "prelu", "norm": "batch", "bias": False, "attention": "se",
+                        "context": "pyramid_pooling"},
     "separable, inverted": {"block": "separable", "decoder_block": "inverted", "down": "strided", "merge": "add",
-                            "norm": "none", "attention": "scse", **LEAKY},
+                            "norm": "none", "attention": "scse", "context": "atrous_pyramid", **LEAKY},
     "grouped": {"block": "grouped", "down": "l2", "up": "pixel_shuffle", "merge": "none", "topology": "unet_e",
-                "attention": "scse", **LEAKY},
+                "attention": "scse", "context": "pyramid_pooling", **LEAKY},
     "unpool": {"up": "unpool", "merge": "add", "block_layers": (1,)},
     "residual, preact": {"block": "residual", "decoder_block": "preact", "down": "max", "merge": "concat",
                          "block_layers": (3, 2, 1), "norm": "none", **LEAKY},
+    "conv, pass": {"decoder_block": "pass", "up": "bottleneck", "up_kernel": 3, "merge": "residual_path",
+                   "decoder_filters": (8, 4), "filters": (4, 8, 12)},
+    "direct": {"topology": "direct", "up": "narrowed", "norm": "batch"},
+    "fcn": {"topology": "fcn", "up_kernel": 4, "merge": "add", "depth": 3, "filters": (4, 6, 8, 8)},
 }  # fmt: skip
 """Networks that between them have all rows."""
 
@@ -57,7 +62,9 @@ def never_moved(model, x):
 @pytest.mark.parametrize(("name", "key"), [*ROWS, ("activation", "prelu")])
 def test_a_step_moves_all_weights_and_each_level_is_the_same_cut_out_or_saved(name, key, tmp_path):
     keras.utils.set_random_seed(0)
-    model = build(spec_of(**{name: key}, **NEEDS.get(key, {})))
+    wide = getattr(TABLES.get(name, {}).get(key), "multiple", 1)
+    widths = {"filters": (4 * wide, 8 * wide, 8 * wide)} if wide > 1 else {}
+    model = build(spec_of(**{name: key}, **widths, **NEEDS.get(key, {})))
     x = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")
     assert never_moved(model, x) == []
     model.save(tmp_path / "model.keras")
@@ -133,7 +140,8 @@ def test_all_rows_are_exported(name, shape, tmp_path, small_backbone):
     }  # fmt: skip
     specs = [spec_of(shape, **fields)]
     if rank == 2 and UPS[fields.get("up", "transpose")].down is None:
-        specs.append(spec_of(filters=(4, 6), backbone=small_backbone, **fields))
+        depth = fields.get("depth", 2)
+        specs.append(spec_of(**{**fields, "filters": (4, 8, 8)[:depth]}, backbone=small_backbone))
     for number, spec in enumerate(specs):
         model = build(spec)
         for path in ("model.onnx", "saved", "model.tflite"):

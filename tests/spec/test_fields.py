@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import BLOCKS, PRESETS, Spec, plan
+from keras_unetpp.spec import BLOCKS, DOWNS, MERGES, PRESETS, SKIPS, UPS, Spec, plan
 from keras_unetpp.spec.fields import ACTIVATIONS, FIELDS, check_sides
 
 SHAPE = (64, 64, 3)
@@ -30,6 +30,7 @@ NOT_DEFAULT = {
     "cardinality": 2,
     "attention": "scse",
     "squeeze_ratio": 4,
+    "context": "pyramid_pooling",
     "bias": False,
     "norm": "group",
     "norm_groups": 4,
@@ -200,6 +201,11 @@ def test_at_level(topology):
     )
 
 
+def test_a_level_above_the_lowest_node_has_no_context():
+    spec = Spec(SHAPE, depth=2, context="atrous_pyramid")
+    assert [spec.at_level(level).context for level in (1, 2)] == ["none", "atrous_pyramid"]
+
+
 @pytest.mark.parametrize(
     ("classes", "head_activation", "expected"),
     [(1, "auto", "sigmoid"), (3, "auto", "softmax"), (3, "sigmoid", "sigmoid"), (1, "linear", "linear")],
@@ -280,8 +286,8 @@ ERRORS = [
         {"decoder_filters": (8, 12), "depth": 2, "norm": "group"},
         "Spec.norm_groups must divide all filters. Received: norm_groups=8, (32, 64, 128, 8, 12).",
     ),
-    ({"topology": "unet3+"}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: 'unet3+'."),
-    ({"topology": ["unet"]}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: ['unet']."),
+    ({"topology": "unet3+"}, f"Spec.topology must be one of {', '.join(map(repr, SKIPS))}. Received: 'unet3+'."),
+    ({"topology": ["unet"]}, f"Spec.topology must be one of {', '.join(map(repr, SKIPS))}. Received: ['unet']."),
     ({"block": "resid"}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: 'resid'."),
     ({"block": None}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: None."),
     ({"decoder_block": "x"}, f"Spec.decoder_block must be one of none, {', '.join(map(repr, BLOCKS))}. Received: 'x'."),
@@ -343,6 +349,22 @@ ERRORS = [
         "Spec.squeeze_ratio must divide all filters for attention='se'. Received: squeeze_ratio=8, (12, 24). Use a"
         " divisor of 12.",
     ),
+    ({"context": "psp"}, "Spec.context must be one of 'none', 'pyramid_pooling', 'atrous_pyramid'. Received: 'psp'."),
+    (
+        {"context": "pyramid_pooling", "filters": (8, 18), "depth": 1},
+        "Spec.context='pyramid_pooling' needs a multiple of 4 channels in the lowest row, of filters or of the"
+        " backbone. Received: 18. Use 20 filters there, or another context.",
+    ),
+    (
+        {"context": "atrous_pyramid", "norm": "instance"},
+        "Spec.norm='instance' leaves nothing of the single cell that context='atrous_pyramid' makes of an image. Use"
+        " 'none' or 'batch' or 'group' or 'layer'.",
+    ),
+    (
+        {"context": "pyramid_pooling", "norm": "group", "filters": (8, 32), "depth": 1},
+        "Spec.norm_groups must divide the 8 channels of each part of context='pyramid_pooling', and be fewer. Received:"
+        " norm_groups=8. Use another norm, or wider filters.",
+    ),
     ({"bias": 0}, "Spec.bias must be True or False. Received: 0."),
     ({"activation_slope": -0.1}, "Spec.activation_slope must be a number from 0.0 to 1.0. Received: -0.1."),
     ({"norm": "BN"}, "Spec.norm must be one of 'none', 'batch', 'group', 'instance', 'layer'. Received: 'BN'."),
@@ -364,16 +386,26 @@ ERRORS = [
     ),
     ({"dropout": 1}, "Spec.dropout must be a number from 0.0 to 0.95. Received: 1."),
     ({"dropout": True}, "Spec.dropout must be a number from 0.0 to 0.95. Received: True."),
-    ({"down": "stride"}, "Spec.down must be one of 'max', 'average', 'l2', 'strided'. Received: 'stride'."),
-    ({"merge": "sum"}, "Spec.merge must be one of 'concat', 'add', 'none', 'gate'. Received: 'sum'."),
-    (
-        {"up": "pixel"},
-        "Spec.up must be one of 'transpose', 'nearest', 'bilinear', 'pixel_shuffle', 'unpool'. Received: 'pixel'.",
-    ),
+    ({"down": "stride"}, f"Spec.down must be one of {', '.join(map(repr, DOWNS))}. Received: 'stride'."),
+    ({"merge": "sum"}, f"Spec.merge must be one of {', '.join(map(repr, MERGES))}. Received: 'sum'."),
+    ({"up": "pixel"}, f"Spec.up must be one of {', '.join(map(repr, UPS))}. Received: 'pixel'."),
     (
         {"up": "bilinear", "input_shape": (16, 16, 16, 1)},
-        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest' or"
-        " 'pixel_shuffle' or 'unpool'.",
+        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use"
+        f" {' or '.join(repr(name) for name, row in UPS.items() if 3 in row.ranks)}.",
+    ),
+    (
+        {"up": "bottleneck", "filters": (4, 6), "depth": 1},
+        "Spec.filters must be multiples of 4 for up='bottleneck'. Received: (4, 6). Use other widths.",
+    ),
+    (
+        {"up": "bottleneck", "filters": (4, 8), "decoder_filters": (6,), "depth": 1},
+        "Spec.filters must be multiples of 4 for up='bottleneck'. Received: (4, 8, 6). Use other widths.",
+    ),
+    (
+        {"up": "bottleneck", "filters": (8, 16), "norm": "group", "norm_groups": 4, "depth": 1},
+        "Spec.filters must be multiples of 4 times norm_groups=4 for up='bottleneck'. Received: (8, 16). Use other"
+        " widths, or another norm.",
     ),
     ({"up_kernel": 1}, "Spec.up_kernel must be a whole number from 2 to 16. Received: 1."),
     (
@@ -460,7 +492,7 @@ ERRORS = [
     (
         {"merge": "none", "depth": 2},
         "Spec.merge='none' reads no skips, and topology='unet++' differs from others by its"
-        " skips alone. Use topology='unet' or 'unet_e', or another merge.",
+        f" skips alone. Use topology={' or '.join(repr(name) for name in SKIPS if '+' not in name)}, or another merge.",
     ),
     ({"topolgy": "unet"}, f"Spec has no field 'topolgy'. Did you mean 'topology'? Fields: {NAMES}."),
     ({"filter": (1, 2)}, f"Spec has no field 'filter'. Did you mean 'filters'? Fields: {NAMES}."),

@@ -176,3 +176,31 @@ def test_unknown_level(fields, level, text):
     with pytest.raises(InputError) as caught:
         plan(Spec(SHAPE, **fields), level)
     assert str(caught.value) == text
+
+
+def test_a_residual_path_is_as_long_as_its_node_is_far_to_the_right():
+    spec = Spec(SHAPE, topology="unet", depth=3, filters=(4, 5, 6, 7), norm="none", merge="residual_path")
+    for node, count in {"x_2_1": 1, "x_1_2": 2, "x_0_3": 3}.items():
+        labels = [f"path1_{what}{step}" for step in range(1, count + 1) for what in ("conv", "shortcut", "add")]
+        assert [name for name in steps(spec, node) if name.startswith("path") and "act" not in name] == labels
+    rows = {row.name: row for row in plan(spec)}
+    assert rows["x_0_3_path1_shortcut2"].reads == rows["x_0_3_path1_conv2"].reads == ("x_0_3_act_path1_add1",)
+    assert rows["x_0_3_concat"].reads == ("x_0_3_up", "x_0_3_act_path1_add3")
+    assert {value(rows[f"x_0_3_path1_{one}1"].channels, variables(spec)) for one in ("conv", "add")} == {4}
+
+
+def test_linknets_decoder():
+    """Chaurasia and Culurciello, VCIP 2017, figure 2: a sum with the encoder, then 1x1, transposed, 1x1."""
+    fields = {"up": "bottleneck", "up_kernel": 3, "merge": "add", "decoder_block": "pass"}
+    spec = Spec(SHAPE, topology="unet", depth=2, filters=(4, 8, 16), norm="none", **fields)
+    found = [(row.name, value(row.channels, variables(spec)), row.kernel) for row in plan(spec) if row.part == "x_1_1"]
+    assert found == [
+        ("x_1_1_up_reduce", 4, 1),
+        ("x_1_1_act_up_reduce", 4, 0),
+        ("x_1_1_up", 4, 3),
+        ("x_1_1_act_up", 4, 0),
+        ("x_1_1_up_expand", 8, 1),
+        ("x_1_1_act_up_expand", 8, 0),
+        ("x_1_1_sum", 8, 0),
+    ]
+    assert steps(Spec(SHAPE, topology="unet", depth=1, merge="concat", decoder_block="pass"), "x_0_1")[-1] == "fit"

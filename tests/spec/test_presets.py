@@ -10,6 +10,8 @@ from keras_unetpp.spec import PRESETS, Spec, cost
 DEVIATION = {
     **{"unet": 0.0, "wide_unet": 1.7, "unet++": 0.0},
     "resunet": 15.4,  # 0.77 M of convolutions with strides, 0.43 M of 1x1 shortcuts
+    "linknet": 0.8,
+    "fcn8s": -88.8,  # 119.5 M of fully connected layers turned into convolutions, which are not there
     **{"tiramisu56": -0.6, "tiramisu67": 7.4, "tiramisu103": 1.4},
 }
 """By how many percent the trained parameters are more than those stated."""
