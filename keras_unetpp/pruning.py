@@ -31,7 +31,8 @@ def prune(model: keras.Model, level: Level, *, copy: bool = False) -> keras.Mode
 
     Its output is that head's, bit for bit, and layers that the head does not read are gone. It carries the `spec` of
     what it is, also when it is copied, saved and opened again; where this package is not installed, its file opens with
-    `keras.models.load_model` as a plain functional model.
+    `keras.models.load_model` as a plain functional model. Of `down="l2"`, `up="pixel_shuffle"` and `up="unpool"` it has
+    layers that Keras lacks, and opens where this package is imported; exported files need nothing.
 
     Args:
         model: with deep supervision.

@@ -30,6 +30,18 @@ def max_pool(x: Any, strides: Strides) -> Any:
     return ops.max_pool(x, strides, strides, data_format="channels_last")
 
 
+def divided(shape: Sequence[int | None], strides: Strides) -> tuple[int | None, ...]:
+    """A shape with each known side divided by its stride."""
+    sides = (side and side // stride for side, stride in zip(shape[1:-1], strides, strict=True))
+    return shape[0], *sides, shape[-1]
+
+
+def multiplied(shape: Sequence[int | None], strides: Strides) -> tuple[int | None, ...]:
+    """A shape with each known side times its stride."""
+    sides = (side and side * stride for side, stride in zip(shape[1:-1], strides, strict=True))
+    return shape[0], *sides, shape[-1]
+
+
 class _Strided(keras.layers.Layer):
     """A layer that changes sides by whole factors.
 
@@ -45,16 +57,6 @@ class _Strided(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Those of every layer, and the strides."""
         return {**super().get_config(), "strides": self.strides}
-
-    def divided(self, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """A shape with each known side divided by its stride."""
-        sides = (side and side // stride for side, stride in zip(shape[1:-1], self.strides, strict=True))
-        return shape[0], *sides, shape[-1]
-
-    def multiplied(self, shape: Sequence[int | None], channels: int) -> tuple[int | None, ...]:
-        """A shape with each known side times its stride, and other channels."""
-        sides = (side and side * stride for side, stride in zip(shape[1:-1], self.strides, strict=True))
-        return shape[0], *sides, channels
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -80,7 +82,7 @@ class L2Pool(_Strided):
 
     def compute_output_shape(self, shape: Any) -> Any:
         """Fewer pixels."""
-        return self.divided(shape)
+        return divided(shape, self.strides)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -107,11 +109,11 @@ class MaxPlace(_Strided):
 
     def compute_output_spec(self, x: Any) -> Any:
         """Fewer pixels, whole numbers."""
-        return keras.KerasTensor(self.divided(x.shape), "int32")
+        return keras.KerasTensor(divided(x.shape, self.strides), "int32")
 
     def compute_output_shape(self, shape: Any) -> Any:
         """Fewer pixels."""
-        return self.divided(shape)
+        return divided(shape, self.strides)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -131,7 +133,7 @@ class Unpool(_Strided):
 
     def compute_output_shape(self, shapes: Any) -> Any:
         """More pixels."""
-        return self.multiplied(shapes[0], shapes[0][-1])
+        return multiplied(shapes[0], self.strides)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -149,7 +151,7 @@ class PixelShuffle(_Strided):
 
     def compute_output_shape(self, shape: Any) -> Any:
         """More pixels, fewer channels."""
-        return self.multiplied(shape, shape[-1] // math.prod(self.strides))
+        return (*multiplied(shape, self.strides)[:-1], shape[-1] // math.prod(self.strides))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

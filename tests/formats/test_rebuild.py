@@ -10,7 +10,7 @@ from keras_unetpp.formats.parts import parts
 from keras_unetpp.formats.rebuild import network
 from keras_unetpp.formats.tflite import write as tflite
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.describe import select
+from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.graph.resampling import L2Pool
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.prediction.predictor import segment
@@ -116,6 +116,7 @@ def test_volumes_are_pooled_as_images(strides):
     volume = np.random.default_rng(0).normal(size=(2, 4, 6, 9, 3)).astype("float32")
     rebuilt = network(model, [1, 2, 3])
     assert not any(isinstance(layer, (layers.MaxPooling3D, layers.AveragePooling3D)) for layer in rebuilt.layers)
+    assert describe(rebuilt).divisors == describe(model).divisors == strides
     for name, expected in outputs(model, volume).items():
         np.testing.assert_allclose(outputs(rebuilt, volume)[name], expected, atol=1e-6)
 
