@@ -9,6 +9,7 @@ cost          parameters, multiply-accumulates and memory, of own encoders, are 
 gradient      every trainable weight has a gradient that is finite and, on one of several images, not all zero; biases
               before a normalisation aside
 level         each level gives the same cut out as in the whole
+training      a step on random masks has a finite loss
 file          saved and opened it gives the same, bit for bit
 export        (of some) SavedModel, TFLite and ONNX, each compared by `export`; the TFLite file is within its bound
 
@@ -121,6 +122,7 @@ def faults(spec: Spec, seed: int, exports: bool = False) -> Iterator[str]:
         whole = outputs.get(f"L{level}", next(iter(outputs.values())))
         if not np.array_equal(select(model, level)(x), whole, equal_nan=True):
             yield f"level: L{level} differs"
+    yield from lost(spec, model, x, seed)
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, "model.keras")
         model.save(path)
@@ -130,6 +132,22 @@ def faults(spec: Spec, seed: int, exports: bool = False) -> Iterator[str]:
             yield "file: what was saved opens as something else"
         if exports:
             yield from refused_exports(model, Path(name))
+
+
+def lost(spec: Spec, model: Any, x: Any, seed: int) -> Iterator[str]:
+    """A loss that is not finite, after which the weights are as before."""
+    import numpy as np
+
+    from keras_unetpp.training.losses import CrossEntropy
+
+    before = model.get_weights()
+    y = np.random.default_rng(seed).integers(0, max(spec.classes, 2), x.shape[:-1])
+    multi_label = spec.classes > 1 and spec.output_activation == "sigmoid"
+    loss = CrossEntropy(from_logits=spec.output_activation == "linear", multi_label=multi_label)
+    model.compile("sgd", loss, run_eagerly=True)
+    if not np.isfinite(model.train_on_batch(x, y)).all():
+        yield "training: the loss is not finite"
+    model.set_weights(before)
 
 
 def never_moved(spec: Spec, model: Any, x: Any, seed: int) -> list[str]:

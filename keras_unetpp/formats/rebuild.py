@@ -9,7 +9,7 @@ import numpy as np
 from keras.layers import Layer
 
 from keras_unetpp.graph.describe import describe
-from keras_unetpp.graph.resampling import L2Pool, Pooling, Strides, average_pool, divided, max_pool
+from keras_unetpp.graph.resampling import L2Pool, Pooling, Strides, average_pool, max_pool
 from keras_unetpp.graph.walk import inputs
 
 
@@ -123,10 +123,6 @@ class Pool(_Instead):
     def call(self, x: Any) -> Any:
         """(batch, *sides, channels) -> (batch, *(side / stride), channels)."""
         return in_planes(self.pool, x, self.strides)
-
-    def compute_output_shape(self, shape: Any) -> Any:
-        """Fewer pixels."""
-        return divided(shape, self.strides)
 
 
 def in_planes(pool: Pooling, x: Any, strides: Strides) -> Any:
