@@ -29,9 +29,12 @@ _PAPER: dict[str, Any] = {"input_shape": (256, 256, 1), "norm": "none"}
 _VOLUME = (None, None, None, 1)
 _VNET: dict[str, Any] = {
     **{"input_shape": _VOLUME, "classes": 2, "width": 16, "block": "residual", "block_layers": (1, 2, 3, 3, 3)},
-    **{"down": "strided", "norm": "none", "activation": "prelu"},
+    **{"kernels": (5,), "down": "strided", "norm": "none", "activation": "prelu"},
 }
-_NOT_VNET = "kernels of side 3 in place of 5 and 2; 1x1 convolutions where what a block is given is of another width"
+_NOT_VNET = (
+    "convolutions with strides have kernels of side 3 and not 2; 1x1 convolutions where what a block is given is of"
+    " another width"
+)
 
 
 def _tiramisu(growth: int, layers: tuple[int, ...], stated: float) -> Preset:
@@ -143,6 +146,17 @@ PRESETS: Choices[Preset] = Choices(
             },
             "a skip at half of the sides, too; there the head stands, and is interpolated to full resolution",
             11.5,
+        ),
+        "segnet": Preset(
+            "VGG-16's convolutions and their mirror image, up-sampled to the places of the poolings, without skips",
+            "Badrinarayanan et al., PAMI 2017",
+            {
+                **SINGLE,
+                **{"classes": 11, "depth": 5, "filters": (64, 128, 256, 512, 512, 512)},
+                **{"block_layers": (2, 2, 3, 3, 3, 1), "up": "unpool", "merge": "none"},
+            },
+            "a convolution below the lowest pooling; a 1x1 convolution before each up-sampling; decoder rows as wide as"
+            " the encoder's from their first layer on",
         ),
         "tiramisu56": _tiramisu(12, (4,) * 6, 1.5),
         "tiramisu67": _tiramisu(16, (5,) * 6, 3.5),

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from keras_unetpp.cli import main
-from keras_unetpp.spec import PRESETS, Spec, cost
+from keras_unetpp.spec import PRESETS, Spec, cost, node_costs, plan
 
 DEVIATION = {
     **{"unet": 0.0, "wide_unet": 1.7, "unet++": 0.0},
@@ -79,3 +79,12 @@ def test_designs_lists_them_with_their_cost(capsys):
     stated = next(line for line in lines if line.startswith("  tiramisu103 "))
     assert "9.64 M parameters (stated: 9.4 M)" in stated
     assert [line.split()[0] for line in lines[1:] if not line.startswith("    ")] == list(PRESETS)
+
+
+def test_segnet_has_the_convolutions_of_vgg16():
+    """Badrinarayanan et al., section 3: the thirteen convolutions of VGG-16 (Simonyan and Zisserman, table 1)."""
+    rows = [row for row in plan(Spec.preset("segnet")) if row.kernel == 3 and row.part.endswith("_0")]
+    above = [row for row in rows if row.part != "x_5_0"]
+    assert len(above) == 13
+    weights = {one: params.params for one, params in node_costs(Spec.preset("segnet", norm="none")).items()}
+    assert sum(count for one, count in weights.items() if one.endswith("_0") and one != "x_5_0") == 14_714_688
