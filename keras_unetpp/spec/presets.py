@@ -158,6 +158,44 @@ PRESETS: Choices[Preset] = Choices(
             "a convolution below the lowest pooling; a 1x1 convolution before each up-sampling; decoder rows as wide as"
             " the encoder's from their first layer on",
         ),
+        "pspnet": Preset(
+            "ResNet-18, pyramid pooling of its lowest row, and from there to the head at once",
+            "Zhao et al., CVPR 2017",
+            {
+                **SINGLE,
+                **{"classes": 21, "topology": "direct", "depth": 4, "backbone": "resnet18", "stem": False},
+                **{"context": "pyramid_pooling", "up": "narrowed", "decoder_block": "pass", "width": 64},
+            },
+            "a smaller backbone, which halves five times and not three; its pyramid ends as wide as the row; 64 channels before the"
+            " head, which stands at half of the sides",
+        ),
+        "deeplabv3plus": Preset(
+            "MobileNet v2, an atrous pyramid on its lowest row, one skip at a quarter of the sides",
+            "Chen et al., ECCV 2018",
+            {
+                **SINGLE,
+                **{"classes": 21, "topology": "low_skip", "depth": 4, "backbone": "mobilenet_v2", "stem": False},
+                **{"context": "atrous_pyramid", "up": "narrowed", "decoder_filters": (64, 256, 256, 256)},
+            },
+            "a smaller backbone, which halves five times and not four; its pyramid is as wide as the row; the skip is not narrowed;"
+            " another node at half of the sides, where the head stands",
+        ),
+        "pixel_dcl": Preset(
+            "U-Net whose up-sampling makes no checkerboard: sub-pixel convolutions",
+            "Gao et al., PAMI 2020; Ronneberger et al., MICCAI 2015",
+            {**SINGLE, "up": "pixel_shuffle"},
+            "the pixels of a block are made at once, and not one after the other out of each other",
+        ),
+        "hyperdense": Preset(
+            "dense blocks of volumes at full resolution, without pooling",
+            "Dolz et al., TMI 2019",
+            {
+                **SINGLE,
+                **{"input_shape": (None, None, None, 2), "classes": 4, "depth": 1, "strides": (1,)},
+                **{"filters": (25, 50), "block": "dense", "growth_rate": 25, "block_layers": (3,), "up": "nearest"},
+            },
+            "one path for all kinds of images, without connections between paths; no fully connected layers",
+        ),
         "tiramisu56": _tiramisu(12, (4,) * 6, 1.5),
         "tiramisu67": _tiramisu(16, (5,) * 6, 3.5),
         "tiramisu103": _tiramisu(16, (4, 5, 7, 10, 12, 15), 9.4),
