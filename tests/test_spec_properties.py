@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.describe import describe, select
-from keras_unetpp.spec import BLOCKS, DOWNS, MERGES, Spec, cost, node_costs, plan, receptive_radius
+from keras_unetpp.spec import BLOCKS, DOWNS, MERGES, UPS, Spec, cost, node_costs, plan, receptive_radius
 from keras_unetpp.training.losses import CrossEntropy
 
 SMALL = "small_stages"
@@ -36,6 +36,8 @@ def specs(draw):
         topology=topology,
         depth=depth,
         filters=tuple(2 * draw(st.integers(1, 4)) for _ in range(depth + (backbone is None))),
+        decoder_filters=draw(st.sampled_from([(), (), (6, 2, 4)[:depth]])),
+        max_filters=draw(st.sampled_from([None, 8])),
         backbone=backbone,
         stem=stem,
         block=draw(st.sampled_from(of_rank(BLOCKS, rank))),
@@ -54,7 +56,7 @@ def specs(draw):
         dropout=draw(st.sampled_from([0.0, 0.3])),
         down=draw(st.sampled_from(of_rank(DOWNS, rank))),
         merge=draw(st.sampled_from(of_rank(MERGES, rank))),
-        up=draw(st.sampled_from(["transpose", "nearest", *(["bilinear"] if rank == 2 else [])])),
+        up=draw(st.sampled_from(of_rank(UPS, rank))),
         up_kernel=draw(st.integers(2, 4)),
         normalization=draw(st.sampled_from(["auto", "none", "rescale", "standardize"])),
         deep_supervision=topology == "unet_e" or draw(st.booleans()),

@@ -1,3 +1,4 @@
-"""Spec -> `keras.Model`."""
+"""Spec -> `keras.Model`. What files name as classes is registered here."""
 
-import keras_unetpp.graph.model  # noqa: F401 - registers its class
+import keras_unetpp.graph.model
+import keras_unetpp.graph.resampling  # noqa: F401

@@ -1,4 +1,4 @@
-"""One table: the class of an operation -> the stock Keras layer that computes it."""
+"""One table: the class of an operation -> the Keras layer that computes it, a stock one where Keras has it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_unetpp.graph.resampling import Alike, PixelShuffle
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import activations, ops
+from keras_unetpp.spec import activations, ops, resampling
 from keras_unetpp.spec.backbone_table import SCALINGS
 from keras_unetpp.spec.facts import OPERATIONS
 from keras_unetpp.spec.fields import Spec
@@ -36,9 +37,10 @@ def _conv(operation: ops.Conv, row: Row, spec: Spec) -> keras.layers.Layer:
     }
     if operation.depthwise:
         # Keras' other initializers take all channels for inputs of each output, which here has one of them.
-        initializer = keras.initializers.VarianceScaling(mode="fan_out")
-        return _ranked("DepthwiseConv", spec)(operation.kernel, depthwise_initializer=initializer, **options)
-    options |= {"groups": operation.groups, "kernel_initializer": operation.initializer}
+        start = keras.initializers.VarianceScaling(mode="fan_out")
+        return _ranked("DepthwiseConv", spec)(operation.kernel, depthwise_initializer=start, **options)
+    initializer = operation.initializer if operation.alike == 1 else Alike(operation.initializer, operation.alike)
+    options |= {"groups": operation.groups, "kernel_initializer": initializer}
     return _ranked("Conv", spec)(value(row.channels, variables(spec)), operation.kernel, **options)
 
 
@@ -120,6 +122,7 @@ MAKERS: dict[type, Maker] = {
     ops.AveragePool: lambda operation, row, spec: _ranked("AveragePooling", spec)(operation.strides, name=row.name),
     ops.Nearest: _nearest,
     ops.Bilinear: _bilinear,
+    resampling.PixelShuffle: lambda operation, row, spec: PixelShuffle(operation.strides, name=row.name),
     ops.Concat: lambda _, row, spec: layers.Concatenate(name=row.name),
     ops.Add: lambda _, row, spec: layers.Add(name=row.name),
     ops.Maximum: lambda _, row, spec: layers.Maximum(name=row.name),

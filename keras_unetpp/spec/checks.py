@@ -42,34 +42,36 @@ def check_ranks(spec: Any, tables: Iterable[tuple[str, Choices[Any]]]) -> None:
 def check_divided(spec: Any) -> None:
     """Raise `InputError` unless the widths can be divided as the blocks and the normalisation divide them."""
     decoder = spec.decoder_block or spec.block
-    chosen = (("block", spec.block),) if decoder == spec.block else (("block", spec.block), ("decoder_block", decoder))
-    for name, value in chosen:
-        block = BLOCKS[value]
+    chosen = [("block", spec.block, "filters")]
+    if decoder != spec.block or spec.decoder_filters:
+        field = "decoder_filters" if spec.decoder_filters else "filters"
+        chosen.append(("decoder_block" if spec.decoder_block else "block", decoder, field))
+    for name, value, field in chosen:
+        block, widths = BLOCKS[value], getattr(spec, field)
         if block.divides is not None:
-            _check_divides(spec, block.divides, f"{name}={value!r}")
+            _check_divides(spec, block.divides, f"{name}={value!r}", field)
         if block.normalizes is not None and NORMS[spec.norm].in_groups:
             _check_normalizes(spec, block.normalizes, f"{name}={value!r}")
         multiple = block.multiple
-        if multiple > 1 and any(width % multiple for width in spec.filters):
-            raise InputError(
-                f"Spec.filters must be multiples of {multiple} for {name}={value!r}. Received: {spec.filters}."
-            )
+        if multiple > 1 and any(width % multiple for width in widths):
+            raise InputError(f"Spec.{field} must be multiples of {multiple} for {name}={value!r}. Received: {widths}.")
     if NORMS[spec.norm].in_groups:
         # A block that normalises what it is given has the backbone's taps among it.
         read = tuple(tap.channels for tap in spec.taps) if BLOCKS[decoder].normalizes_input else ()
-        if any(width % spec.norm_groups for width in (*spec.filters, *read)):
+        every = (*spec.filters, *spec.decoder_filters, *read)
+        if any(width % spec.norm_groups for width in every):
             raise InputError(
                 f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
-                f" norm_groups={spec.norm_groups}, {(*spec.filters, *read)}."
+                f" norm_groups={spec.norm_groups}, {every}."
             )
 
 
-def _check_divides(spec: Any, field: str, chosen: str) -> None:
-    count = getattr(spec, field)
-    if any(width % count for width in spec.filters):
+def _check_divides(spec: Any, field: str, chosen: str, widths: str) -> None:
+    count, divided = getattr(spec, field), getattr(spec, widths)
+    if any(width % count for width in divided):
         raise InputError(
-            f"Spec.{field} must divide all filters for {chosen}. Received: {field}={count}, {spec.filters}. Use a"
-            f" divisor of {math.gcd(*spec.filters)}."
+            f"Spec.{field} must divide all {widths} for {chosen}. Received: {field}={count}, {divided}. Use a divisor"
+            f" of {math.gcd(*divided)}."
         )
 
 

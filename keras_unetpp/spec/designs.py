@@ -5,6 +5,7 @@ at most one operation with its facts (`spec.ops`) and its maker (`graph.layers`)
 cost, pruning and export take it from here.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from keras_unetpp.spec import blocks
 from keras_unetpp.spec.activations import Activation
 from keras_unetpp.spec.choices import BOTH, Choices
 from keras_unetpp.spec.facts import Operation, Sides
-from keras_unetpp.spec.forms import Form, constant
+from keras_unetpp.spec.forms import Form, constant, scaled
 from keras_unetpp.spec.geometry import joined
 from keras_unetpp.spec.ops import (
     Add,
@@ -28,6 +29,7 @@ from keras_unetpp.spec.ops import (
     Standardize,
     TransposedConv,
 )
+from keras_unetpp.spec.resampling import PixelShuffle
 from keras_unetpp.spec.rows import Writer
 
 NORMALIZATION = "normalization"
@@ -165,9 +167,16 @@ def _bilinear(writer: Writer, strides: Sides, width: Form) -> None:
     writer.add("up", Bilinear(strides))
 
 
+def _pixel_shuffle(writer: Writer, strides: Sides, width: Form) -> None:
+    """Of kernel 1 it would be the transposed convolution whose kernel is as long as its strides."""
+    block = math.prod(strides)
+    writer.add("up_conv", Conv(blocks.CONV_KERNEL, alike=block), width=scaled(width, block))
+    writer.add("up", PixelShuffle(strides))
+
+
 UPS: Choices[Up] = Choices(
     transpose=Up(
-        "transposed convolution, to the width of the row above; where the resolution stays, a 1x1 convolution",
+        "transposed convolution, to the width of the node; where the resolution stays, a 1x1 convolution",
         LONG,
         _transpose,
         Bilinear,
@@ -175,11 +184,18 @@ UPS: Choices[Up] = Choices(
     ),
     nearest=Up("each pixel repeated", "Odena et al., Distill 2016", _nearest, Nearest),
     bilinear=Up("bilinear interpolation", LONG, _bilinear, Bilinear, ranks=(2,)),
+    pixel_shuffle=Up(
+        "3x3 convolution, each block of pixels out of its channels, to the width of the row above",
+        "Shi et al., CVPR 2016; Aitken et al., arXiv:1707.02937",
+        _pixel_shuffle,
+        Bilinear,
+        to_width=True,
+    ),
 )
 """`Spec.up`: how a row is brought to the resolution of the row above.
 
-Written on (writer, strides by axis, width of the row above). Where the resolution stays, nothing is written, or what
-brings the width.
+Written on (writer, strides by axis, width of the node that reads it). Where the resolution stays, nothing is written,
+or what brings the width.
 """
 
 

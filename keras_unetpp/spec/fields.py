@@ -8,12 +8,13 @@ from typing import Any
 from keras_unetpp.kit.errors import InputError, brief, hint
 from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
+from keras_unetpp.spec import widths
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
 from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
 from keras_unetpp.spec.facts import Sides
-from keras_unetpp.spec.geometry import BY_ROW, as_entries, check_entries, check_sides, followed, halvings
+from keras_unetpp.spec.geometry import BY_ROW, as_entries, check_entries, check_sides, halvings
 from keras_unetpp.spec.level import check_asked
 from keras_unetpp.spec.limits import (
     MAX_DEPTH,
@@ -23,7 +24,6 @@ from keras_unetpp.spec.limits import (
     check_real,
     check_shape,
     check_whole,
-    check_widths,
 )
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.presets import PRESETS
@@ -63,6 +63,10 @@ class Spec(Validated):
     depth: int = described(4, f"rows below the first, and levels: 1..{MAX_DEPTH}")
     filters: tuple[int, ...] = described((), "widths of rows 0..depth, top first; with a backbone, of rows 0..depth-1")
     width: InitVar[int | None] = None
+    max_filters: int | None = described(None, "where widths that double from row to row stop; none: nowhere")
+    decoder_filters: tuple[int, ...] = described(
+        (), "widths of the nodes of columns j >= 1, of rows 0..depth-1; empty: as `filters`"
+    )
     block: str = _choice("conv", BLOCKS, "layers of a node")
     decoder_block: str | None = _choice(None, OrNone(BLOCKS), "block of the columns j >= 1; none: as `block`")
     block_layers: tuple[int, ...] = described(
@@ -123,8 +127,12 @@ class Spec(Validated):
         if self.block_layers != ():
             put(self, "block_layers", as_tuple("block_layers", self.block_layers))
             check_layers(self.block_layers, self.depth)
-        put(self, "filters", _widths(self.filters, width, self.depth, self.backbone, self.stem))
-        check_choices(self, _CHOICES)
+        put(self, "filters", widths.filters(
+            self.filters, width, self.max_filters, self.depth, self.backbone, self.stem))  # fmt: skip
+        if self.decoder_filters != ():
+            put(self, "decoder_filters", widths.decoder_filters(self.decoder_filters, self.max_filters, self.depth))
+        if not (suit := _suit(self)):
+            check_choices(self, _CHOICES)
         for (item, low, high), whole in zip(_WHOLE, _whole(self), strict=True):
             if type(whole) is not int or not low <= whole <= high:  # a call each is what a search would notice
                 check_whole(item, whole, low, high)
@@ -138,6 +146,8 @@ class Spec(Validated):
             check_entries(*_by_row(self), self.depth, self.rank)
         _check_backbone(self)
         check_sides(self.sides, self.divisors)
+        if not suit:
+            check_ranks(self, _TABLES)
         _check_combination(self)
 
     @property
@@ -207,21 +217,16 @@ class Spec(Validated):
         """
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}.{hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
-        row = {key: value for key, value in PRESETS[name].items() if key != "width" or "filters" not in changes}
-        return cls().replace(**{**row, **changes})
+        return cls().replace(**PRESETS[name].fields).replace(**changes)
 
     def replace(self, **changes: Any) -> "Spec":
-        """A copy with some fields changed. A new `depth` alone cuts `filters` off or goes on doubling them.
+        """A copy with some fields changed. A new `depth` alone cuts widths off or goes on doubling them.
 
-        Entries for each row, or for each step between rows, are cut off too, or the last one goes on.
+        Entries for each row, or for each step between rows, are cut off too, or the last one goes on. A new
+        `max_filters` alone cuts widths down to it.
         """
         self.check_names(changes)
-        depth = changes.get("depth", self.depth)
-        if "filters" not in changes and type(depth) is int and 1 <= depth <= MAX_DEPTH:
-            count = _count(depth, changes.get("backbone", self.backbone), changes.get("stem", self.stem))
-            grown = self.filters + tuple(self.filters[-1] * 2**step for step in range(1, count - len(self.filters) + 1))
-            changes["filters"] = () if changes.get("width") is not None else grown[:count]
-            changes = {**followed(self, depth), **changes}
+        changes |= widths.followed(self, changes)
         return replace(self, **changes)
 
     def at_level(self, level: int) -> "Spec":
@@ -263,34 +268,23 @@ _REAL = (
 _by_row = attrgetter(*BY_ROW)
 _whole, _real = (attrgetter(*(item for item, *_ in limits)) for limits in (_WHOLE, _REAL))
 
-_chosen = attrgetter(*(name for name, _ in _TABLES))
+_chosen = attrgetter(*(name for name, _ in _CHOICES))
+
+
+def _suit(spec: Spec) -> bool:
+    """Whether all choices are ones of their tables, and for the rank of the input."""
+    try:
+        return _are_of_rank(spec.rank, _chosen(spec))
+    except TypeError:  # a list or the like, which is no key
+        return False
 
 
 @remembered(4096)
 def _are_of_rank(rank: int, chosen: tuple[str | None, ...]) -> bool:
-    rows = [table[value] for (_, table), value in zip(_TABLES, chosen, strict=True) if value is not None]
-    return all(rank in row.ranks for row in rows)
-
-
-def _count(depth: int, encoder: str | None, stem: bool) -> int:
-    """How many `filters` there are: depth + 1, but for the lowest row if that is a tap."""
-    own = encoder is None or bool(stem and backbone(encoder).taps[0].row > depth)  # any stem, which is checked later
-    return depth + own
-
-
-def _widths(filters: Any, width: Any, depth: int, encoder: str | None, stem: bool) -> tuple[int, ...]:
-    if width is not None and filters:
-        raise InputError(
-            f"Give Spec filters or width, not both. Received: filters={brief(filters)}, width={brief(width)}."
-        )
-    count = _count(depth, encoder, stem)
-    if not filters:
-        first = (32 if encoder is None else 16) if width is None else width
-        check_whole("width", first, 1, MOST_CHANNELS)
-        filters = tuple(first * 2**row for row in range(count))
-    widths = as_tuple("filters", filters)
-    check_widths(widths, count, depth, encoder)
-    return widths
+    values = dict(zip((name for name, _ in _CHOICES), chosen, strict=True))
+    if any(values[name] not in allowed for name, allowed in _CHOICES):
+        return False
+    return all(rank in table[value].ranks for name, table in _TABLES if (value := values[name]) is not None)
 
 
 def _check_backbone(spec: Spec) -> None:
@@ -298,10 +292,11 @@ def _check_backbone(spec: Spec) -> None:
         if type(getattr(spec, name)) is not bool:
             raise InputError(f"Spec.{name} must be True or False. Received: {brief(getattr(spec, name))}.")
     if spec.backbone is None:
-        for name, value, default in (("encoder_weights", spec.encoder_weights, None), ("stem", spec.stem, True)):
-            if value != default:
-                raise InputError(f"Spec.{name} is for backbones. Received: {name}={brief(value)} and no backbone.")
-        return
+        if spec.encoder_weights is None and spec.stem:
+            return
+        name = "stem" if spec.encoder_weights is None else "encoder_weights"
+        value = brief(getattr(spec, name))
+        raise InputError(f"Spec.{name} is for backbones. Received: {name}={value} and no backbone.")
     if spec.strides:
         raise InputError(
             "Spec.strides is for networks without a backbone, whose rows halve every side. Received:"
@@ -322,8 +317,6 @@ def _check_backbone(spec: Spec) -> None:
 
 
 def _check_combination(spec: Spec) -> None:
-    if not _are_of_rank(spec.rank, _chosen(spec)):
-        check_ranks(spec, _TABLES)
     check_divided(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(

@@ -61,8 +61,10 @@ def picture(spec: Spec) -> str:
     """
     widths = [f"{filters} filters" for filters in spec.filters] + [""] * (spec.depth + 1 - len(spec.filters))
     for tap in spec.taps:
-        row = tap.row - spec.shift
-        widths[row] = f"{widths[row]}{widths[row] and ', '}{tap.channels} channels of {spec.backbone}"
+        row, text = tap.row - spec.shift, f"{tap.channels} channels of {spec.backbone}"
+        widths[row] = text if spec.decoder_filters or not widths[row] else f"{widths[row]}, {text}"
+    for row, filters in enumerate(spec.decoder_filters):
+        widths[row] += f", {filters} in the decoder"
     return draw(spec.topology, spec.depth, widths)
 
 

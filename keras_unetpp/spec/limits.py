@@ -39,19 +39,6 @@ def as_tuple(name: str, value: Any) -> tuple[Any, ...]:
     raise InputError(f"Spec.{name} must be a tuple or list. Received: {brief(value)}.")
 
 
-def check_widths(filters: Sequence[Any], count: int, depth: int, encoder: str | None) -> None:
-    """Raise `InputError` unless there are as many filters as rows, each a number of channels."""
-    if len(filters) != count or any(type(item) is not int or item < 1 for item in filters):
-        wanted = f"depth + 1 = {count}" if count > depth else f"depth = {count}"
-        rows = "one a row" if encoder is None else "one for each row but those that only a backbone fills"
-        raise InputError(f"Spec.filters must be {wanted} positive whole numbers, {rows}. Received: {brief(filters)}.")
-    if max(filters) > MOST_CHANNELS:
-        raise InputError(
-            f"Spec.filters must be at most {MOST_CHANNELS:,} each; a width doubles from row to row. Received:"
-            f" {brief(tuple(filters))}. Use a smaller width or depth."
-        )
-
-
 def check_layers(counts: Sequence[Any], depth: int) -> None:
     """Raise `InputError` unless there is a number of layers for each row, one for all, or none."""
     if len(counts) not in (0, 1, depth + 1) or any(

@@ -26,7 +26,8 @@ def check_params(spec: Spec) -> None:
     if params > MOST_PARAMS:
         raise InputError(
             f"A network has at most {MOST_PARAMS:,} weights. Received: a Spec of {params:,}, with filters"
-            f" {spec.filters}, {spec.channels:,} channels and {spec.classes:,} classes. Use a smaller width or depth."
+            f" {(*spec.filters, *spec.decoder_filters)}, {spec.channels:,} channels and {spec.classes:,} classes. Use a"
+            " smaller width or depth."
         )
 
 

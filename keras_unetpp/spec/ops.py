@@ -78,6 +78,7 @@ class Conv(Kernel, OneLayer, Operation):
         depthwise: a kernel for each channel by itself.
         bias: whether it adds one.
         initializer: of the kernel, by Keras' name; not of a depthwise one, whose variance is 1 / its size.
+        alike: that many channels, one after the other, begin with the same kernel.
     """
 
     kernel: ByAxis
@@ -87,6 +88,7 @@ class Conv(Kernel, OneLayer, Operation):
     depthwise: bool = False
     bias: bool = True
     initializer: str = "he_normal"
+    alike: int = 1
     kind = "conv"
 
     def channels(self, reads: Sequence[Form], width: Form | None) -> Sequence[Form]:
@@ -196,21 +198,13 @@ class Dropout(SameWidth, Pointwise, Weightless, OneLayer, Operation):
     kind = "dropout"
 
 
-class _Pool(Divides, OneLayer):
-    """One value out of each block of pixels, whose sides are the strides."""
-
-    def reach(self, cell: int, axis: int) -> Span:
-        """The block."""
-        return self.strides[axis] * cell, self.strides[axis] * (cell + 1) - 1
-
-
-class MaxPool(_Pool, Operation):
+class MaxPool(Divides, OneLayer, Operation):
     """The largest value of each block of pixels, whose sides are the strides."""
 
     kind = "max_pool"
 
 
-class AveragePool(_Pool, Operation):
+class AveragePool(Divides, OneLayer, Operation):
     """The mean of each block of pixels, whose sides are the strides."""
 
     kind = "average_pool"
@@ -220,10 +214,6 @@ class Nearest(Multiplies, OneLayer, Operation):
     """Each pixel repeated."""
 
     kind = "nearest"
-
-    def reach(self, cell: int, axis: int) -> Span:
-        """The pixel that is repeated."""
-        return cell // self.strides[axis], cell // self.strides[axis]
 
 
 class Bilinear(Multiplies, OneLayer, Operation):

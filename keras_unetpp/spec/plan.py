@@ -24,7 +24,7 @@ from keras_unetpp.spec.topology import Node
 
 def variables(spec: Spec) -> Form:
     """Values of the variables of a linear form, in their order."""
-    values = (1, spec.channels, spec.classes, *spec.filters)
+    values = (1, spec.channels, spec.classes, *spec.filters, *spec.decoder_filters)
     return values if spec.backbone is None else (*values, *(tap.channels for tap in spec.taps))
 
 
@@ -42,12 +42,12 @@ def check_level(spec: Spec, level: Level) -> Level:
     return None if level is None else check_asked(level, "This network has heads for", spec.levels)
 
 
-_fields: Callable[[Spec], tuple] = attrgetter(*Structure._fields[:-1])
+_fields: Callable[[Spec], tuple] = attrgetter(*Structure._fields[:-2])
 
 
 def structure(spec: Spec) -> tuple:
     """The values of `Structure`; as a plain tuple, which is sooner made."""
-    return (*_fields(spec), spec.dropout > 0)
+    return (*_fields(spec), spec.dropout > 0, spec.decoder_filters != ())
 
 
 @remembered(1024)
@@ -87,7 +87,9 @@ class _Planner:
         self.chosen = chosen
         self.shift = 0 if chosen.stem else taps[0].row
         self.taps = {row: tap for tap in taps if (row := tap.row - self.shift) <= chosen.depth}
-        self.widths = FILTERS + chosen.depth + (chosen.depth not in self.taps)
+        filters = FILTERS + chosen.depth + (chosen.depth not in self.taps)
+        self.decoder = filters if chosen.decoder_filters else FILTERS
+        self.widths = filters + chosen.depth * chosen.decoder_filters
         self.writer = Writer(chosen)
         self.tips: dict[Node, str] = {}
 
@@ -104,7 +106,7 @@ class _Planner:
                 self.writer.begin(node.name, reads[0], node.row)
                 self.gather(node, reads)
                 block = self.chosen.block if node.column == 0 else self.chosen.decoder_block or self.chosen.block
-                BLOCKS[block].write(self.writer, self.width(node.row))
+                BLOCKS[block].write(self.writer, self.width(node))
             self.tips[node] = self.at(self.halvings(node.row))
             if node.row == 0 and node.column in self.chosen.levels:
                 self.finish(node.column)
@@ -114,9 +116,9 @@ class _Planner:
         """The linear form that is one variable."""
         return tuple(int(position == variable) for position in range(self.widths + len(self.taps)))
 
-    def width(self, row: int) -> Form:
-        """The filters of a row."""
-        return self.unit(FILTERS + row)
+    def width(self, node: Node) -> Form:
+        """The filters of a node."""
+        return self.unit((self.decoder if node.column else FILTERS) + node.row)
 
     def halvings(self, row: int) -> Sides:
         """How often each axis of a row was halved: once more for each stride of 2 above it."""
@@ -145,9 +147,9 @@ class _Planner:
             if node.row and max(strides := self.strides(node.row - 1)) > 1:
                 DOWNS[self.chosen.down].write(self.writer, strides)
             return
-        self.up(self.strides(node.row), self.width(node.row))
+        self.up(self.strides(node.row), self.width(node))
         parts = (self.at(self.halvings(node.row)), *reads[1:])
-        MERGES[self.chosen.merge].write(self.writer, parts, self.width(node.row))
+        MERGES[self.chosen.merge].write(self.writer, parts, self.width(node))
 
     def up(self, strides: Sides, width: Form) -> None:
         """Bring the row below to the resolution of a row; where that stays, to its width if up-sampling would."""

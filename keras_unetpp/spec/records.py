@@ -9,6 +9,7 @@ BEFORE: dict[str, Any] = {
     **{"down": "max", "merge": "concat"},
     **{"block_layers": (), "growth_rate": 16, "cardinality": 8, "bias": True, "activation_slope": 0.2},
     **{"strides": (), "kernels": (), "dilations": ()},
+    **{"max_filters": None, "decoder_filters": ()},
 }
 """Field that came after the first version -> what every network had before."""
 

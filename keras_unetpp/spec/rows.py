@@ -60,7 +60,10 @@ def row_name(output: str) -> str:
 
 
 class Structure(NamedTuple):
-    """All of a Spec that its plan depends on: the fields of these names. Specs that differ in widths alone share it."""
+    """All of a Spec that its plan depends on: the fields of these names. Specs that differ in widths alone share it.
+
+    Of the last two fields it is whether the Spec has any.
+    """
 
     rank: int
     topology: str
@@ -87,6 +90,7 @@ class Structure(NamedTuple):
     head: str
     head_kernel: int
     dropout: bool
+    decoder_filters: bool
 
 
 class Writer:

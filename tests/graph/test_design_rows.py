@@ -8,11 +8,11 @@ import tensorflow as tf
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.pruning import prune
-from keras_unetpp.spec import ACTIVATIONS, BLOCKS, DOWNS, MERGES, Spec
+from keras_unetpp.spec import ACTIVATIONS, BLOCKS, DOWNS, MERGES, UPS, Spec
 from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
-TABLES = {"block": BLOCKS, "down": DOWNS, "merge": MERGES}
-USUAL = {"conv", "max", "concat"}
+TABLES = {"block": BLOCKS, "down": DOWNS, "up": UPS, "merge": MERGES}
+USUAL = {"conv", "max", "concat", "transpose", "nearest", "bilinear"}
 """What the networks of all other tests have."""
 
 ROWS = [(name, key) for name, table in TABLES.items() for key in table if key not in USUAL]
@@ -22,7 +22,7 @@ TOGETHER = {
                         "activation": "prelu", "norm": "batch", "bias": False},
     "separable, inverted": {"block": "separable", "decoder_block": "inverted", "down": "strided", "merge": "add",
                             "norm": "none", **LEAKY},
-    "grouped": {"block": "grouped", "down": "strided", "merge": "none", **LEAKY},
+    "grouped": {"block": "grouped", "down": "strided", "up": "pixel_shuffle", "merge": "none", **LEAKY},
     "residual, preact": {"block": "residual", "decoder_block": "preact", "down": "max", "merge": "concat",
                          "block_layers": (3, 2, 1), "norm": "none", **LEAKY},
 }  # fmt: skip

@@ -23,6 +23,7 @@ from keras_unetpp.spec.facts import (
 from keras_unetpp.spec.forms import constant, value
 from keras_unetpp.spec.ops import Add, AveragePool, Bilinear, Concat, Conv, Dropout, MaxPool, Nearest, TransposedConv
 from keras_unetpp.spec.plan import variables
+from keras_unetpp.spec.resampling import PixelShuffle
 from keras_unetpp.spec.rows import Row
 
 THICK = (1, 2, 2)
@@ -42,6 +43,7 @@ CASES = [
     *(AveragePool((2, 2)), AveragePool(THICK), PRelu(), LeakyRelu(), Slope()),
     *(Nearest((2, 2)), Nearest((4, 4)), Nearest(THICK)),
     *(Bilinear((2, 2)), Bilinear((4, 4))),
+    *(PixelShuffle((2, 2)), PixelShuffle(THICK), Conv(3, alike=2)),
 ]
 
 

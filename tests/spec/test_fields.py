@@ -18,6 +18,8 @@ NOT_DEFAULT = {
     "topology": "unet+",
     "depth": 3,
     "filters": (4, 8, 12),
+    "max_filters": 16,
+    "decoder_filters": (4, 16, 8),
     "block": "preact",
     "decoder_block": "conv",
     "block_layers": (1, 2, 3, 2),
@@ -126,6 +128,35 @@ def test_replace(changes, filters):
 
 
 @pytest.mark.parametrize(
+    ("fields", "changes", "filters", "decoder_filters"),
+    [
+        ({}, {"max_filters": 10}, (4, 8, 10, 10), (6, 10, 9)),
+        ({}, {"max_filters": 16, "depth": 5}, (4, 8, 10, 12, 16, 16), (6, 10, 9, 16, 16)),
+        ({}, {"max_filters": 9, "width": 3}, (3, 6, 9, 9), (6, 9, 9)),
+        ({"max_filters": 30}, {"depth": 5}, (4, 8, 10, 12, 24, 30), (6, 10, 9, 18, 30)),
+        ({"max_filters": 30}, {"depth": 5, "max_filters": None}, (4, 8, 10, 12, 24, 48), (6, 10, 9, 18, 36)),
+        ({}, {"depth": 1}, (4, 8), (6,)),
+        ({}, {"decoder_filters": ()}, (4, 8, 10, 12), ()),
+        ({}, {"decoder_filters": [1, 2, 3]}, (4, 8, 10, 12), (1, 2, 3)),
+    ],
+)
+def test_replace_of_decoder_widths_and_of_where_widths_stop(fields, changes, filters, decoder_filters):
+    spec = Spec(SHAPE, depth=3, filters=(4, 8, 10, 12), decoder_filters=(6, 10, 9), **fields)
+    changed = spec.replace(**changes)
+    assert (changed.filters, changed.decoder_filters) == (filters, decoder_filters)
+
+
+def test_widths_stop_doubling_at_max_filters():
+    assert Spec(max_filters=320).filters == (32, 64, 128, 256, 320)
+    assert Spec(max_filters=320, depth=6, width=40).filters == (40, 80, 160, 320, 320, 320, 320)
+    assert Spec(max_filters=24).filters == (24,) * 5
+    assert Spec(max_filters=24, backbone="mobilenet_v2").filters == (16, 24, 24, 24)
+    assert Spec.preset("unet++", max_filters=320).filters == (32, 64, 128, 256, 320)
+    level = Spec(depth=3, decoder_filters=(8, 10, 12)).at_level(2)
+    assert (level.filters, level.decoder_filters) == ((32, 64, 128), (8, 10))
+
+
+@pytest.mark.parametrize(
     ("name", "filters", "topology", "deep_supervision"),
     [
         ("unet", (32, 64, 128, 256, 512), "unet", False),
@@ -142,7 +173,7 @@ def test_presets(name, filters, topology, deep_supervision):
 
 
 def test_preset_table_is_the_tested_one():
-    assert list(PRESETS) == ["unet", "wide_unet", "unet_e", "unet+", "unet++", "reference"]
+    assert list(PRESETS)[:6] == ["unet", "wide_unet", "unet_e", "unet+", "unet++", "reference"]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +245,38 @@ ERRORS = [
     (
         {"filters": (8, 0), "depth": 1},
         "Spec.filters must be depth + 1 = 2 positive whole numbers, one a row. Received: (8, 0).",
+    ),
+    ({"max_filters": 0}, "Spec.max_filters must be a whole number from 1 to 65536. Received: 0."),
+    (
+        {"max_filters": 16, "filters": (8, 17), "depth": 1},
+        "Spec.filters must be at most max_filters=16 each. Received: (8, 17). Use a larger max_filters, or none.",
+    ),
+    (
+        {"max_filters": 16, "width": 32},
+        "Spec.filters must be at most max_filters=16 each. Received: (32, 16, 16, 16, 16). Use a larger max_filters, or"
+        " none.",
+    ),
+    *(
+        (
+            {"decoder_filters": widths, "depth": 2},
+            f"Spec.decoder_filters must be depth = 2 positive whole numbers, of rows 0..depth-1. Received: {widths}.",
+        )
+        for widths in [(8,), (8, 16, 32), (8, 0), (8, 8.0)]
+    ),
+    ({"decoder_filters": 8}, "Spec.decoder_filters must be a tuple or list. Received: 8."),
+    (
+        {"decoder_filters": (8, 12), "depth": 2, "max_filters": 10, "width": 4},
+        "Spec.decoder_filters must be at most max_filters=10 each. Received: (8, 12). Use a larger max_filters, or"
+        " none.",
+    ),
+    (
+        {"decoder_filters": (8, 12), "depth": 2, "block": "grouped"},
+        "Spec.cardinality must divide all decoder_filters for block='grouped'. Received: cardinality=8, (8, 12). Use a"
+        " divisor of 4.",
+    ),
+    (
+        {"decoder_filters": (8, 12), "depth": 2, "norm": "group"},
+        "Spec.norm_groups must divide all filters. Received: norm_groups=8, (32, 64, 128, 8, 12).",
     ),
     ({"topology": "unet3+"}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: 'unet3+'."),
     ({"topology": ["unet"]}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: ['unet']."),
@@ -294,10 +357,10 @@ ERRORS = [
     ({"dropout": True}, "Spec.dropout must be a number from 0.0 to 0.95. Received: True."),
     ({"down": "stride"}, "Spec.down must be one of 'max', 'average', 'strided'. Received: 'stride'."),
     ({"merge": "sum"}, "Spec.merge must be one of 'concat', 'add', 'none', 'gate'. Received: 'sum'."),
-    ({"up": "pixel"}, "Spec.up must be one of 'transpose', 'nearest', 'bilinear'. Received: 'pixel'."),
+    ({"up": "pixel"}, "Spec.up must be one of 'transpose', 'nearest', 'bilinear', 'pixel_shuffle'. Received: 'pixel'."),
     (
         {"up": "bilinear", "input_shape": (16, 16, 16, 1)},
-        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest'.",
+        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest' or 'pixel_shuffle'.",
     ),
     ({"up_kernel": 1}, "Spec.up_kernel must be a whole number from 2 to 16. Received: 1."),
     (
@@ -415,7 +478,8 @@ def test_replace_refuses_any_depth_that_spec_refuses(depth):
 def test_unknown_preset(name, text):
     with pytest.raises(InputError) as caught:
         Spec.preset(name)
-    assert str(caught.value) == f"{text} Presets: unet, wide_unet, unet_e, unet+, unet++, reference."
+    more = "".join(f", {one}" for one in list(PRESETS)[6:])
+    assert str(caught.value) == f"{text} Presets: unet, wide_unet, unet_e, unet+, unet++, reference{more}."
 
 
 @pytest.mark.parametrize("level", [0, 5, "mean", None])

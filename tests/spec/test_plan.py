@@ -3,7 +3,7 @@
 import pytest
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import Spec, plan
+from keras_unetpp.spec import Spec, cost, plan
 from keras_unetpp.spec.forms import value
 from keras_unetpp.spec.plan import keep, variables
 from keras_unetpp.spec.topology import SKIPS
@@ -117,6 +117,23 @@ def test_a_row_reads_only_rows_before_it(topology, depth):
 def test_specs_that_differ_in_numbers_of_channels_share_one_plan():
     assert plan(Spec(SHAPE, width=3)) is plan(Spec((64, 64, 1), width=5, classes=4))
     assert plan(Spec(SHAPE)) is not plan(Spec(SHAPE, dropout=0.1))
+
+
+def test_decoder_nodes_have_widths_of_their_own():
+    spec = Spec(SHAPE, classes=2, depth=2, filters=(4, 5, 6), decoder_filters=(7, 8))
+    v = variables(spec)
+    assert v == (1, 3, 2, 4, 5, 6, 7, 8)
+    last = {row.part: value(row.channels, v) for row in plan(spec)}
+    assert last == {
+        **{"image": 3, "x_0_0": 4, "x_1_0": 5, "x_2_0": 6, "x_0_1": 7, "x_1_1": 8, "x_0_2": 7, "L1": 2, "L2": 2}
+    }
+    rows = {row.name: row for row in plan(spec)}
+    assert value(rows["x_0_1_up"].channels, v) == 7
+    assert value(rows["x_0_2_concat"].channels, v) == 7 + 4 + 7
+    other = Spec(SHAPE, depth=2, filters=(1, 2, 3), decoder_filters=(4, 5))
+    assert plan(spec) is plan(other)
+    assert plan(spec) is not plan(other.replace(decoder_filters=()))
+    assert cost(spec.replace(decoder_filters=(4, 5))) == cost(spec.replace(decoder_filters=()))
 
 
 @pytest.mark.parametrize("topology", ["unet_e", "unet+", "unet++"])
