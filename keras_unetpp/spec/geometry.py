@@ -69,7 +69,7 @@ def as_entries(value: Any) -> Any:
     return tuple(tuple(entry) if isinstance(entry, list) else entry for entry in value)
 
 
-def followed(spec: Any, depth: int) -> dict[str, Any]:
+def continued(spec: Any, depth: int) -> dict[str, Any]:
     """The entries that a copy of a Spec of another depth has: cut off, or the last one goes on."""
     every = {name: (getattr(spec, name), depth + more) for name, more in _MORE.items()}
     return {name: (entries + entries[-1:] * (count - len(entries)))[:count]

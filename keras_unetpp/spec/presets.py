@@ -166,8 +166,8 @@ PRESETS: Choices[Preset] = Choices(
                 **{"classes": 21, "topology": "direct", "depth": 4, "backbone": "resnet18", "stem": False},
                 **{"context": "pyramid_pooling", "up": "narrowed", "decoder_block": "pass", "width": 64},
             },
-            "a smaller backbone, which halves five times and not three; its pyramid ends as wide as the row; 64 channels"
-            " before the head, which stands at half of the sides",
+            "a smaller backbone, which halves five times and not three; its pyramid ends as wide as the row; 64"
+            " channels before the head, which stands at half of the sides",
         ),
         "deeplabv3plus": Preset(
             "MobileNet v2, an atrous pyramid on its lowest row, one skip at a quarter of the sides",
@@ -177,8 +177,8 @@ PRESETS: Choices[Preset] = Choices(
                 **{"classes": 21, "topology": "low_skip", "depth": 4, "backbone": "mobilenet_v2", "stem": False},
                 **{"context": "atrous_pyramid", "up": "narrowed", "decoder_filters": (64, 256, 256, 256)},
             },
-            "a smaller backbone, which halves five times and not four; its pyramid is as wide as the row; the skip is not"
-            " narrowed; another node at half of the sides, where the head stands",
+            "a smaller backbone, which halves five times and not four; its pyramid is as wide as the row; the skip is"
+            " not narrowed; another node at half of the sides, where the head stands",
         ),
         "pixel_dcl": Preset(
             "U-Net whose up-sampling makes no checkerboard: sub-pixel convolutions",

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_unetpp.kit.errors import InputError, brief
-from keras_unetpp.spec import geometry
 from keras_unetpp.spec.backbones import backbone
+from keras_unetpp.spec.geometry import continued
 from keras_unetpp.spec.limits import MAX_DEPTH, MOST_CHANNELS, as_tuple, check_whole
 
 FIRST, FIRST_WITH_BACKBONE = 32, 16
@@ -75,7 +75,7 @@ def followed(spec: Any, changes: dict[str, Any]) -> dict[str, Any]:
         found["decoder_filters"] = grown(spec.decoder_filters, depth, most)
     if changes.get("max_filters") is not None:
         found = {name: tuple(min(one, changes["max_filters"]) for one in widths) for name, widths in found.items()}
-    return found | {name: entries for name, entries in geometry.followed(spec, depth).items() if name not in changes}
+    return found | {name: entries for name, entries in continued(spec, depth).items() if name not in changes}
 
 
 def _check(name: str, widths: Sequence[Any], wanted: int, text: str, most: int | None) -> None:

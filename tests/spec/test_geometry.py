@@ -1,14 +1,16 @@
 """Strides, kernels and dilations by row and axis: what a Spec makes of them, and that networks are as they say."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
 from counting import built, counted, counted_parts, farthest
 
 from keras_unetpp.graph.build import build
-from keras_unetpp.graph.describe import select
+from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import BLOCKS, DOWNS, Spec, cost, level_costs, node_costs, plan, receptive_radius
+from keras_unetpp.spec import BLOCKS, DOWNS, UPS, Spec, cost, level_costs, node_costs, plan, receptive_radius
 from keras_unetpp.spec.geometry import check_sides
 from keras_unetpp.spec.ops import TransposedConv
 
@@ -134,3 +136,45 @@ def test_sides_of_their_own_divisors():
     )
     with pytest.raises(InputError, match=r"^Every side must be a multiple of 8, the reduction of the lowest row\."):
         check_sides((12, 16, 16), (8, 8, 8))
+
+
+def anisotropic(seed):
+    """A small network whose rows and axes differ at random, of sides that are 1 to 3 times what divides them."""
+    draw = random.Random(seed)
+    rank, depth = draw.choice((2, 3)), draw.choice((1, 2, 2, 3))
+    by_row = {"strides": ((1, 2), depth), "kernels": ((1, 3, 5), depth + 1)}
+    fields = {
+        name: tuple(draw.choice((draw.choice(numbers), tuple(draw.choice(numbers) for _ in range(rank))))
+                    for _ in range(draw.choice((1, count))))
+        for name, (numbers, count) in by_row.items()
+    }  # fmt: skip
+    fields["dilations"] = tuple(draw.choice((1, 1, 2, 3)) for _ in range(draw.choice((0, 1, depth + 1))))
+    tables = {"block": BLOCKS, "down": DOWNS, "up": UPS}
+    fields |= {name: draw.choice([key for key, row in table.items() if rank in row.ranks])
+               for name, table in tables.items()}  # fmt: skip
+    fields["down"] = UPS[fields["up"]].down or fields["down"]
+    fields |= {"topology": draw.choice(("unet", "unet+", "unet++")), "up_kernel": draw.choice((2, 3, 4))}
+    spec = Spec((*(None,) * rank, 2), depth=depth, filters=(4,) * (depth + 1), cardinality=2, growth_rate=2, **fields)
+    return spec.replace(input_shape=(*(draw.randint(1, 3) * step for step in spec.divisors), 2))
+
+
+def check_counts(seed):
+    spec = anisotropic(seed)
+    assert Spec.from_json(spec.to_json()) == spec
+    model, order = built(spec)
+    assert counted(model, order) == cost(spec)
+    assert describe(model).divisors == describe(select(model)).divisors == spec.divisors
+    for level in spec.levels:
+        assert cost(spec, level) == cost(spec.at_level(level))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_networks_cost_what_keras_counts(seed):
+    check_counts(seed)
+
+
+@pytest.mark.sweep
+def test_many_random_networks_cost_what_keras_counts():
+    for seed in range(12, 212):
+        check_counts(seed)
+        keras.utils.clear_session()
