@@ -73,8 +73,8 @@ TENSORS = {
 """Keras' name of a variable -> PyTorch's."""
 
 _FREE = frozenset(
-    {"input_shape", "classes", "depth", "filters", "dropout", "normalization", "norm_groups", "norm_momentum"}
-    | {"head_activation"}
+    {"input_shape", "classes", "depth", "filters", "max_filters", "decoder_filters", "dropout", "normalization"}
+    | {"norm_groups", "norm_momentum", "head_activation"}
 )
 """The fields of Spec in which a model may differ from the preset and still mean the same by its weights."""
 

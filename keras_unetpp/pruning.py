@@ -19,6 +19,7 @@ from keras_unetpp.graph.model import UNetPP
 from keras_unetpp.kit.errors import InputError, check_whole
 from keras_unetpp.kit.tables import milliseconds, score, table
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.geometry import padded
 from keras_unetpp.spec.level import MEAN, Level
 from keras_unetpp.spec.levels import DEFAULT_SIDES, LevelTable, cheapest, check_max_drop, default_size, level_costs
 from keras_unetpp.spec.names import level_of
@@ -159,8 +160,8 @@ def _default_sides(model: keras.Model, spec: Spec, data: Data | None, options: d
     """The sides at which costs hold unless told: those of the Spec; of volumes no more than those of the data."""
     sides = default_size(spec)
     seen = None if data is None or spec.rank == 2 else first_sides(model, data, **options)
-    padded = sides if seen is None else (-(-side // spec.divisor) * spec.divisor for side in seen)
-    return tuple(fixed or min(pair) for fixed, *pair in zip(spec.sides, sides, padded, strict=True))
+    own = sides if seen is None else padded(seen, spec.divisors)
+    return tuple(fixed or min(pair) for fixed, *pair in zip(spec.sides, sides, own, strict=True))
 
 
 def _scored(model: Any, about: str, runs: Mapping[str, Callable[[np.ndarray], Any]], own: tuple[int | None, ...],

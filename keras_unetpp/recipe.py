@@ -6,6 +6,7 @@ from typing import Any
 from keras_unetpp.data.labels import LABELS, resolved_labels
 from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.kit.validated import Validated, described, with_field_help
+from keras_unetpp.spec.geometry import ByAxis, by_axis, joined, padded
 
 _MOST = 2**31 - 1
 """Of whole numbers that only count, and of mask values."""
@@ -33,8 +34,8 @@ class Recipe(Validated):
     epochs: int = _field(60, "epochs in all; the cosine schedule ends there", 1, 10**6)
     batch_size: int = _field(8, "crops a step", 1, 2**16)
     crop: int | tuple[int, ...] | None = _field(
-        None, "side of the random crops in pixels, or [depth,]height,width; a multiple of 2^depth; none: 192, of"
-        " volumes what the data and memory allow", 1, MOST_SIDE)  # fmt: skip
+        None, "side of the random crops in pixels, or [depth,]height,width; a multiple of what the network divides"
+        " by; none: 192, of volumes what the data and memory allow", 1, MOST_SIDE)  # fmt: skip
     crops_per_epoch: int | None = _field(None, "crops an epoch; default one per training image", 1, 10**8)
     labels: str = _field("auto", "masks hold instance ids (any above 0 is foreground) or class ids; auto: class ids if"
                          " the network has several classes", allowed=LABELS)  # fmt: skip
@@ -68,24 +69,25 @@ class Recipe(Validated):
             for one in value if several else (value,):
                 _check(item.name, one, item.default, item.metadata)
 
-    def crop_sides(self, rank: int, divisor: int) -> tuple[int, ...]:
+    def crop_sides(self, rank: int, divisors: ByAxis) -> tuple[int, ...]:
         """The sides of a crop in pixels; where the recipe leaves them open, those of an image.
 
         Args:
             rank: how many there are.
-            divisor: of which each must be a multiple, the reduction of the network's lowest row.
+            divisors: of which each must be a multiple, the reduction of the network's lowest row; or one for each.
 
         Raises:
             InputError: another number of sides, or one that is no multiple.
         """
-        side = -(-DEFAULT_CROP // divisor) * divisor if self.crop is None else self.crop
-        sides = side if isinstance(side, tuple) else (side,) * rank
+        if self.crop is None:
+            return padded((DEFAULT_CROP,) * rank, divisors)
+        sides = by_axis(self.crop, rank)
         if len(sides) != rank:
             wanted = "height and width" if rank == 2 else "depth, height and width"
             raise InputError(f"Recipe.crop must be one side, or {rank}: {wanted}. Received: {brief(self.crop)}.")
-        if any(side % divisor for side in sides):
+        if padded(sides, divisors) != sides:
             raise InputError(
-                f"Recipe.crop must be a multiple of {divisor}, the reduction of the lowest row. Received:"
+                f"Recipe.crop must be a multiple of {joined(divisors)}, the reduction of the lowest row. Received:"
                 f" {brief(self.crop)}."
             )
         return sides

@@ -4,5 +4,9 @@ import pytest
 
 
 def sampled(values, kept):
-    """All values, those that are not kept with the mark `sweep`."""
-    return [one if one in kept else pytest.param(one, marks=pytest.mark.sweep) for one in values]
+    """All values, those that are not kept with the mark `sweep`; a tuple holds the values of several names."""
+    return [one if one in kept else pytest.param(*_several(one), marks=pytest.mark.sweep) for one in values]
+
+
+def _several(one):
+    return one if isinstance(one, tuple) else (one,)

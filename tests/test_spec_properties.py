@@ -14,6 +14,8 @@ from keras_unetpp.spec import (
     CONTEXTS,
     DOWNS,
     MERGES,
+    SKIPS,
+    UPS,
     Spec,
     cost,
     node_costs,
@@ -41,14 +43,28 @@ def specs(draw):
     blocks = st.integers(-(-8 // least), (32 if rank == 2 else 16) // least)
     classes = draw(st.integers(1, 3))
     norm = draw(st.sampled_from(["none", "batch", "group", "instance", "layer"]))
-    last = 4 * draw(st.integers(1, 2))
-    topology = draw(st.sampled_from(["unet", "unet_e", "unet+", "unet++"]))
+    merge = draw(st.sampled_from(of_rank(MERGES, rank)))
+    nested = ["unet+", "unet++", "unet++"] if MERGES[merge].skips or depth == 1 else []
+    topology = draw(
+        st.sampled_from(["unet", "unet_e", *nested, *(name for name in SKIPS if name not in ("unet+", "unet++"))])
+    )
+    down = draw(st.sampled_from(of_rank(DOWNS, rank)))
+    own = backbone is None
+    by_row = own and topology in ("unet", "unet_e", "unet+", "unet++")
+    ups = [name for name in of_rank(UPS, rank)
+           if UPS[name].down in ((None, down) if by_row else (None,)) and (own or UPS[name].multiple == 1)]  # fmt: skip
+    up = draw(st.sampled_from(ups))
+    step = 2 * UPS[up].multiple
+    context = draw(st.sampled_from(["none", "none", *CONTEXTS])) if norm in ("none", "batch", "layer") else "none"
+    last = (2 if context == "none" else 4) * UPS[up].multiple
     return Spec(
         (*(least * draw(blocks) for _ in range(rank)), draw(st.integers(1, 4))),
         classes=classes,
         topology=topology,
         depth=depth,
-        filters=(*(2 * draw(st.integers(1, 4)) for _ in range(depth - (backbone is not None))), last),
+        filters=(*(step * draw(st.integers(1, 4)) for _ in range(depth - (not own))), last * draw(st.integers(1, 2))),
+        decoder_filters=draw(st.sampled_from([(), (), (3 * step, step, 2 * step)[:depth]])),
+        max_filters=draw(st.sampled_from([None, 4 * step])),
         backbone=backbone,
         stem=stem,
         block=draw(st.sampled_from(of_rank(BLOCKS, rank))),
@@ -59,7 +75,7 @@ def specs(draw):
         attention=draw(st.sampled_from(["none", "none", *ATTENTIONS])),
         squeeze_ratio=draw(st.sampled_from([1, 2])),
         bias=draw(st.booleans()),
-        context=draw(st.sampled_from(["none", "none", *CONTEXTS])) if norm in ("none", "batch", "layer") else "none",
+        context=context,
         norm=norm,
         norm_groups=draw(st.sampled_from([1, 2])),
         norm_epsilon=draw(st.sampled_from([1e-5, 1e-3])),
@@ -68,9 +84,9 @@ def specs(draw):
         activation=draw(st.sampled_from(["relu", "leaky_relu", "prelu", "elu", "gelu", "silu", "tanh"])),
         activation_slope=draw(st.sampled_from([0.01, 0.2])),
         dropout=draw(st.sampled_from([0.0, 0.3])),
-        down=draw(st.sampled_from(of_rank(DOWNS, rank))),
-        merge=draw(st.sampled_from(of_rank(MERGES, rank))),
-        up=draw(st.sampled_from(["transpose", "nearest", *(["bilinear"] if rank == 2 else [])])),
+        down=down,
+        merge=merge,
+        up=up,
         up_kernel=draw(st.integers(2, 4)),
         normalization=draw(st.sampled_from(["auto", "none", "rescale", "standardize"])),
         deep_supervision=topology == "unet_e" or draw(st.booleans()),

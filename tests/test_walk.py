@@ -39,7 +39,8 @@ class Kind:
 
 
 KINDS = {
-    "binary": Kind(),
+    "binary": Kind(files=("a.tflite",)),
+    "binary, other files": Kind(files=("a.onnx", "served/1")),
     "classes": Kind(classes=3, epochs=8),
     "sixteen": Kind(dtype="uint16", channels=1, files=("a.tflite", "a.onnx")),
     "volume": Kind(channels=1, sides=(16, 24, 28), files=("a.onnx",), size="16,24,28", crop="16"),

@@ -106,7 +106,7 @@ def test_load_opens_files_too(tmp_path):
         kup.load(tmp_path / "bad.keras")
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_wheel_carries_the_zoo(tmp_path):
     source = tmp_path / "source"
     ignored = shutil.ignore_patterns(".git", ".venv", "runs", "build", "dist", "*.egg-info", "demo-output", ".*_cache")

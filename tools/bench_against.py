@@ -1,38 +1,59 @@
-"""The time of prediction now against that of an earlier commit, paired: the two trees take turns.
+"""The time of things now against that of an earlier commit, paired: the two trees take turns.
 
-    python tools/bench_against.py COMMIT IMAGES [--images 100] [--rounds 4]
+    python tools/bench_against.py COMMIT [--rounds 4]                         Specs, building, starting
+    python tools/bench_against.py COMMIT IMAGES [--images 100] [--rounds 4]   prediction
 
-IMAGES is a folder; its images are cropped to 256 x 256 pixels. Each round runs a process of each tree, which warms up
-and then times `predict_folder` on all images and `segment` in a loop, with the Keras model and with the TFLite and ONNX
-files of its deepest level, which each tree exports itself. Printed are seconds and, of the ratios of the rounds, the
-median and the ends.
+Each round runs a process of each tree. Of Specs it times creating 10,000 and telling their cost, once all their plans
+are known; of building, the default network and one on a backbone; of starting, the import of `keras_unetpp.spec` and
+`keras-unetpp --help`, each in a process of its own. All of these are processor time, the best of five.
+
+IMAGES is a folder; its images are cropped to 256 x 256 pixels. There a process warms up and then times
+`predict_folder` on all images and `segment` in a loop, with the Keras model and with the TFLite and ONNX files of its
+deepest level, which each tree exports itself.
+
+Printed are seconds and, of the ratios of the rounds, the median and the ends.
 """
 
 import argparse
 import io
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 256
+SPECS = 10_000
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "topology": ("unet", "unet+", "unet++"),
+    "depth": (2, 3, 4, 5),
+    "block": ("conv", "preact"),
+    "norm": ("none", "batch", "instance"),
+    "up": ("transpose", "nearest", "bilinear"),
+    "deep_supervision": (True, False),
+}
+"""Of fields that every version has."""
+
 FORMATS = ("keras", "tflite", "onnx")
 
 
 def main() -> None:
     """Unpack the earlier tree, let both run in turn, print."""
     if sys.argv[1:2] == ["--child"]:
-        print(json.dumps(timed(Path(sys.argv[2]))))
+        print(json.dumps(timed(Path(sys.argv[2])) if sys.argv[2:] else designed()))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commit")
-    parser.add_argument("source", metavar="IMAGES", type=Path)
+    parser.add_argument("source", metavar="IMAGES", type=Path, nargs="?")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
@@ -41,19 +62,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         unpack(options.commit, folder / "before")
-        crops(options.source, options.images, folder / "images")
+        if options.source:
+            crops(options.source, options.images, folder / "images")
         rounds: list[dict[str, dict[str, float]]] = []
         for number in range(options.rounds):
             order = [("before", folder / "before"), ("now", ROOT)]
-            times = {which: run(tree, folder) for which, tree in (order if number % 2 else order[::-1])}
+            arguments = [str(folder / "images")] if options.source else []
+            times = {which: run(tree, arguments) for which, tree in (order if number % 2 else order[::-1])}
             rounds.append(times)
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
     rows = []
     for what in rounds[0]["now"]:
         ratios = [one["now"][what] / one["before"][what] for one in rounds]
-        middle = [f"{statistics.median(one[which][what] for one in rounds):.2f} s" for which in ("before", "now")]
+        middle = [f"{statistics.median(one[which][what] for one in rounds):.3f} s" for which in ("before", "now")]
         rows.append((what, *middle, f"{statistics.median(ratios):.3f}", f"{min(ratios):.3f}..{max(ratios):.3f}"))
-    print(f"{options.images} images of {SIDE} x {SIDE}, {options.rounds} rounds, against {options.commit}\n")
+    what = f"{options.images} images of {SIDE} x {SIDE}" if options.source else f"{SPECS:,} Specs, networks, processes"
+    print(f"{what}, {options.rounds} rounds, against {options.commit}\n")
     print(table(["what", "before", "now", "ratio", "ends"], rows))
 
 
@@ -77,12 +101,58 @@ def crops(source: Path, count: int, folder: Path) -> None:
         write_png(folder / f"{path.stem}.png", np.pad(image, [*spare, (0, 0)], mode="reflect").astype(np.uint8))
 
 
-def run(tree: Path, folder: Path) -> dict[str, float]:
+def run(tree: Path, arguments: list[str]) -> dict[str, float]:
     """Times of a tree, by a process of its own."""
     environment = os.environ | {"PYTHONPATH": str(tree), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, str(Path(__file__).resolve()), "--child", str(folder / "images")]
+    command = [sys.executable, str(Path(__file__).resolve()), "--child", *arguments]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def designed() -> dict[str, float]:
+    """Seconds of processor time of Specs, networks and starts."""
+    import random
+
+    draw = random.Random(0)
+    chosen = [{**{name: draw.choice(values) for name, values in CHOICES.items()}, "width": draw.randrange(4, 65)}
+              for _ in range(SPECS)]  # fmt: skip
+    starts = {"import of spec": ["-c", "import keras_unetpp.spec"], "--help": ["-m", "keras_unetpp", "--help"]}
+    times = {what: best(partial(start, words), children=True) for what, words in starts.items()}
+
+    from keras_unetpp.spec import Spec, cost
+
+    specs = [Spec((256, 256, 3), **one) for one in chosen]
+    times["creating Specs"] = best(lambda: [Spec((256, 256, 3), **one) for one in chosen])
+    times["their cost"] = best(lambda: [cost(one) for one in specs])
+
+    import keras
+
+    from keras_unetpp.graph.build import build
+
+    def built(**fields: Any) -> None:
+        keras.utils.clear_session()
+        build((256, 256, 3), **fields)
+
+    times["build"] = best(built)
+    times["build on a backbone"] = best(partial(built, backbone="efficientnet_lite0"))
+    return times
+
+
+def start(words: list[str]) -> None:
+    """A process of this Python, without its output."""
+    subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, check=True)
+
+
+def best(work: Callable[[], object], children: bool = False) -> float:
+    """The least processor time of five tries, of this process or of those that it starts."""
+    who = resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF
+    found = []
+    for _ in range(5):
+        before = resource.getrusage(who)
+        work()
+        after = resource.getrusage(who)
+        found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(found)
 
 
 def timed(images: Path) -> dict[str, float]:

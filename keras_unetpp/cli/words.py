@@ -18,7 +18,7 @@ def converter(wanted: Any, allowed: Iterable[Any] = ()) -> Converter:
 
     A word that is allowed means itself; `none` is None where that may be. None, true, false and words that are allowed
     may be written in capitals. What does not fit the type stays the word, so that whoever checks the value can name it.
-    A tuple is written 8,32,32 or 8x32x32.
+    A tuple is written 8,32,32 or 8x32x32; one whose items may be tuples, 1x2x2,2.
 
     Args:
         wanted: a type, or a union of types, of `int`, `float`, `bool`, `str`, `None` and tuples of these.
@@ -30,6 +30,8 @@ def converter(wanted: Any, allowed: Iterable[Any] = ()) -> Converter:
     'none'
     >>> converter(tuple[int | None, ...])("none,none,1")
     (None, None, 1)
+    >>> converter(tuple[int | tuple[int, ...], ...])("1x2x2,2")
+    ((1, 2, 2), 2)
     """
     words, kinds = {word.lower(): word for word in allowed if isinstance(word, str)}, _kinds(wanted)
 
@@ -91,8 +93,8 @@ def _kinds(wanted: Any) -> tuple[Any, ...]:
 
 def _items(kind: Any, text: str) -> tuple[Any, ...]:
     item, *_ = typing.get_args(kind)
-    one, texts = converter(item), str in _kinds(item)
-    values = tuple(one(part.strip()) for part in (text if texts else text.replace("x", ",")).split(","))
+    one, texts, nested = converter(item), str in _kinds(item), any(typing.get_origin(one) for one in _kinds(item))
+    values = tuple(one(part.strip()) for part in (text if texts or nested else text.replace("x", ",")).split(","))
     if not texts and any(isinstance(value, str) for value in values):
         raise ValueError(text)
     return values

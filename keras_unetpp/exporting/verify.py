@@ -158,10 +158,11 @@ def report(path: str | os.PathLike[str], format: str, signature: Signature, **re
 
 def _noise(signature: Signature, predictor: Predictor) -> list[np.ndarray]:
     """Images as the file takes them, float32: noise, and noise in large patches."""
-    rng, step, found = np.random.default_rng(0), predictor.divisor, []
-    for free, patch in ((4 * step, 1), (2 * step + 5, 8)):
+    rng, found = np.random.default_rng(0), []
+    for times, more, patch in ((4, 0, 1), (2, 5, 8)):
         # Sides that are no multiple, all different, where the file takes them.
-        sides = [side or free + (patch > 1) * 3 * axis for axis, side in enumerate(signature.sides)]
+        free = [times * step + more + (patch > 1) * 3 * axis for axis, step in enumerate(predictor.steps)]
+        sides = [side or other for side, other in zip(signature.sides, free, strict=True)]
         coarse = rng.integers(0, 256, [*(-(-side // patch) for side in sides), signature.channels])
         for axis in range(len(sides)):
             coarse = coarse.repeat(patch, axis)

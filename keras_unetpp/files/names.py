@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 from pathlib import Path
+from typing import Any
 
 from keras_unetpp.kit.errors import InputError
 
@@ -17,7 +18,7 @@ NUMBER = "[0-9]+"
 """The pattern of ids of trials."""
 
 
-def inside(root: str | os.PathLike[str], name: object, pattern: str | None = None) -> Path:
+def inside(root: str | os.PathLike[str], name: Any, pattern: str | None = None) -> Path:
     """The path within `root` that a name means which came out of a file.
 
     Args:
@@ -26,14 +27,15 @@ def inside(root: str | os.PathLike[str], name: object, pattern: str | None = Non
         pattern: regular expression that the whole name must match.
 
     Raises:
-        InputError: the name is no text, matches not, or leads out of `root`, be it by "..", as an absolute path or by a
-            link.
+        InputError: the name is no text or holds control characters, matches not, or leads out of `root`, be it by "..",
+            as an absolute path or by a link.
 
     >>> str(inside("search/trials", "07", "[0-9]+"))
     'search/trials/07'
     """
-    if not isinstance(name, str) or not name or "\0" in name or len(name) > 4096:
-        raise InputError(f"A name is required, within {root}. Received: {_short(name)}.")
+    whole = isinstance(name, str) and 0 < len(name) <= 4096
+    if not whole or (pattern is None and re.search(r"[\x00-\x1f\x7f]", str(name))):
+        raise InputError(f"A name is required, within {root}, without control characters. Received: {_short(name)}.")
     if pattern is not None and not re.fullmatch(pattern, name, re.ASCII):
         raise InputError(f"A name like {pattern} is required, within {root}. Received: {_short(name)}.")
     path = Path(root, name)

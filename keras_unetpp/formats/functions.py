@@ -12,6 +12,7 @@ from keras_unetpp.formats.rebuild import network
 from keras_unetpp.formats.signature import Sides, Signature
 from keras_unetpp.graph.describe import Description, describe
 from keras_unetpp.kit.errors import InputError
+from keras_unetpp.spec.geometry import ByAxis, by_axis
 from keras_unetpp.spec.level import MEAN
 from keras_unetpp.spec.names import asked_level
 
@@ -31,7 +32,7 @@ def signature(model: keras.Model, *, levels: Any = None, size: Any = None, input
         model: any model of this package, on Keras' TensorFlow back end.
         levels: a level or several: 1..d, "mean" for the heads' average. Default: all that the model has.
         size: sides of the images in pixels, one number or one per side, None for any; they need not be multiples of
-            2^depth, since the file pads and crops. Default: those of the model.
+            its divisors, since the file pads and crops. Default: those of the model.
         input: "float32" or "uint8", pixel values 0..255; "image_bytes", encoded PNG or JPEG of any size (SavedModel
             only).
         output: "probabilities"; "mask", as `segment` gives it; "logits", the values before the heads' activation.
@@ -60,6 +61,7 @@ def signature(model: keras.Model, *, levels: Any = None, size: Any = None, input
     return Signature(
         *(_levels(about, levels, logits), sides, input, output, channels, about.classes, activation),
         divisor=about.divisor,
+        divisors=() if len({*about.divisors}) == 1 else about.divisors,
         standardizes=normalize is not None,
         bytes_per_pixel=round(about.bytes_per_pixel, 1),
         rounds=input != "float32",
@@ -73,8 +75,8 @@ def functions(model: keras.Model, signature: Signature, shared: bool = False) ->
 
     Each takes `image`, (batch, *sides, channels) of any real dtype, pixel values 0..255, and gives one tensor under
     the name of `signature.output`: (batch, *sides, classes) float32; or, for masks, uint8 as `segment` describes them.
-    Sides that are or may be no multiple of 2^level are padded by reflection and cropped back, exactly as `segment`
-    does for that level; where the model normalises by the whole image, it does so before padding.
+    Sides that are or may be no multiple of what the level takes are padded by reflection and cropped back, exactly as
+    `segment` does for that level; where the model normalises by the whole image, it does so before padding.
 
     To write them, trace each with `tf.function(..).get_concrete_function(tf.TensorSpec(..))`; the weights are the
     concrete functions' `variables`, which a `tf.Module` must hold while it is saved. If `shared`, levels call functions
@@ -89,14 +91,14 @@ def functions(model: keras.Model, signature: Signature, shared: bool = False) ->
 
     def function(name: str) -> Callable[[Any], dict[str, Any]]:
         core = keras.Model(start, whole.output[name], name="net")
-        step = describe(core).divisor
+        steps = describe(keras.Model(whole.inputs[0], whole.output[name])).divisors
 
         def run(image: Any) -> dict[str, Any]:
             x = tf.cast(image, tf.float32)
             if normalize is not None:
                 x = x - averaged(x)
                 x = x * tf.math.rsqrt(averaged(tf.square(x)) + normalize.epsilon)
-            padded, inner = reflected(x, step)
+            padded, inner = reflected(x, steps)
             y = (own[name](padded) if shared else core(padded, training=False))[inner]
             return {signature.output: to_mask(y, signature) if signature.output == "mask" else y}
 
@@ -105,15 +107,15 @@ def functions(model: keras.Model, signature: Signature, shared: bool = False) ->
     return {name: function(name) for name in signature.names}
 
 
-def reflected(x: Any, step: int) -> tuple[Any, tuple[slice, ...]]:
-    """A batch of images padded by reflection, half on either side, to multiples of `step`, and where they then are.
+def reflected(x: Any, steps: ByAxis) -> tuple[Any, tuple[slice, ...]]:
+    """A batch of images padded by reflection, half on either side, to multiples of its steps, and where they then are.
 
     Sides that are known to be multiples already stay as they are. Works for images smaller than the padding.
     """
     import tensorflow as tf
 
     inner = [slice(None)] * x.shape.rank
-    for axis in range(1, x.shape.rank - 1):
+    for axis, step in enumerate(by_axis(steps, x.shape.rank - 2), 1):
         known = x.shape[axis]
         if known is not None and known % step == 0:
             continue

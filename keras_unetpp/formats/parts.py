@@ -89,5 +89,5 @@ def _traced(sources: list[Any], results: list[Any]) -> Any:
     def run(*values: Any) -> list[Any]:
         return list(keras.tree.flatten(network(list(values), training=False)))
 
-    specs = [tf.TensorSpec(source.shape, tf.float32) for source in sources]
+    specs = [tf.TensorSpec(source.shape, source.dtype) for source in sources]
     return tf.function(run, autograph=False).get_concrete_function(*specs)

@@ -1,6 +1,7 @@
 """A model's network rebuilt for files: float32, open sides, batch normalisation folded into convolutions."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 from keras.layers import Layer
 
 from keras_unetpp.graph.describe import describe
+from keras_unetpp.graph.resampling import L2Pool, Pooling, Strides, average_pool, max_pool
 from keras_unetpp.graph.walk import inputs
 
 
@@ -23,8 +25,8 @@ def network(model: keras.Model, levels: Sequence[int | str], *, logits: bool = F
             activation: str = "sigmoid") -> keras.Model:  # fmt: skip
     """A float32 copy for any size that gives some levels as a dict, made of operations that every format has.
 
-    Batch normalisation that alone reads a linear convolution is folded into it, and 2-D up-sampling becomes one
-    resizing operation; the result differs from the model's by rounding only.
+    Batch normalisation that alone reads a linear convolution is folded into it, 2-D up-sampling becomes one resizing
+    operation, and volumes are pooled as images; the result differs from the model's by rounding only.
 
     Args:
         model: any model of this package.
@@ -97,6 +99,27 @@ class Slopes(Layer):
     def call(self, x: Any) -> Any:
         """(batch, *sides, channels), values below 0 times the slope of their channel."""
         return keras.ops.relu(x) + self.alpha * keras.ops.minimum(x, 0.0)
+
+
+class Pool(Layer):
+    """Pooling of volumes as `in_planes` has it."""
+
+    def __init__(self, layer: Layer, pool: Pooling) -> None:
+        super().__init__(name=layer.name, dtype="float32")
+        self.strides, self.pool = layer.strides, pool
+
+    def call(self, x: Any) -> Any:
+        """(batch, *sides, channels) -> (batch, *(side / stride), channels)."""
+        return in_planes(self.pool, x, self.strides)
+
+
+def in_planes(pool: Pooling, x: Any, strides: Strides) -> Any:
+    """Blocks of a volume pooled within slices, and then across them, as images, which every format pools."""
+    _, depth, height, width, channels = keras.ops.shape(x)
+    x = pool(keras.ops.reshape(x, (-1, height, width, channels)), strides[1:])
+    height, width = height // strides[1], width // strides[2]
+    x = pool(keras.ops.reshape(x, (-1, depth, height * width, channels)), (strides[0], 1))
+    return keras.ops.reshape(x, (-1, depth // strides[0], height, width, channels))
 
 
 def _clone(model: keras.Model, replacement: Callable[[Layer], Layer | None] = lambda layer: None,
@@ -172,6 +195,13 @@ _FACTORS: dict[type[Layer], _Factor] = {
 """Type of convolution -> its kernels, each output channel multiplied by a factor of its own."""
 
 
+_POOLINGS: dict[type[Layer], Pooling] = {
+    keras.layers.MaxPooling3D: max_pool,
+    keras.layers.AveragePooling3D: average_pool,
+}
+"""Type of pooling of volumes -> the same of images, where its windows do not overlap."""
+
+
 def _replacement(layer: Layer, folded: dict[str, Layer]) -> Layer | None:
     if isinstance(layer, keras.layers.BatchNormalization) and layer.name in folded:
         return keras.layers.Activation("linear", dtype="float32", name=layer.name)
@@ -181,9 +211,19 @@ def _replacement(layer: Layer, folded: dict[str, Layer]) -> Layer | None:
         return Slopes(layer)
     if layer.name in folded and not layer.use_bias:
         return type(layer).from_config({**layer.get_config(), "use_bias": True, "dtype": "float32"})
+    if type(layer) in _POOLINGS and _in_blocks(layer):
+        return Pool(layer, _POOLINGS[type(layer)])
+    if isinstance(layer, L2Pool) and len(layer.strides) > 2:
+        return L2Pool(layer.strides, partial(in_planes, average_pool), name=layer.name, dtype="float32")
     if isinstance(layer, keras.layers.UpSampling2D) and layer.data_format == "channels_last":
         return Resize(layer.size, layer.interpolation, layer.name)
     return None
+
+
+def _in_blocks(layer: Layer) -> bool:
+    """Whether a pooling takes blocks side by side, channels last."""
+    blocks = tuple(layer.pool_size) == tuple(layer.strides) and layer.padding == "valid"
+    return bool(blocks and layer.data_format == "channels_last")
 
 
 def _weights(layer: Layer, folded: dict[str, Layer]) -> list[Any]:

@@ -15,7 +15,7 @@ from keras_unetpp.spec.records import BEFORE
 
 Sides = tuple[int | None, ...]
 
-_LATER = ("rounds", "epsilon", "whole_views")
+_LATER = ("rounds", "epsilon", "whole_views", "divisors")
 """Fields that files of the first version lack."""
 
 LEVELS = 16
@@ -36,12 +36,13 @@ class Signature:
         channels: of the images.
         classes: channels of probabilities and logits.
         activation: "sigmoid" or "softmax": how probabilities follow from logits.
-        divisor: what sides are padded to multiples of inside the file, pixels.
+        divisor: what sides are padded to multiples of inside the file, pixels; of several, the largest.
         standardizes: the file normalises each image that it is given by that image's own mean and variance.
         bytes_per_pixel: memory that running it takes for each pixel of the input, about, in bytes.
         rounds: pixels become whole numbers 0..255 on their way in; files of the first version do not tell.
         epsilon: what is added to that variance.
         whole_views: what in the network sees the whole of what it is given; see `graph.views`.
+        divisors: that of each side, where they are not all the same; files without it have one for all.
     """
 
     levels: tuple[int | str, ...]
@@ -57,6 +58,7 @@ class Signature:
     rounds: bool = True
     epsilon: float = BEFORE["standardize_epsilon"]
     whole_views: tuple[str, ...] = ()
+    divisors: tuple[int, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,13 +76,19 @@ class Signature:
         return (None, *self.sides, self.channels)
 
     @property
+    def steps(self) -> tuple[int, ...]:
+        """What each side is padded to multiples of inside the file, pixels."""
+        return self.divisors or (self.divisor,) * len(self.sides)
+
+    @property
     def exclusive(self) -> bool:
         """Whether a pixel is of one class only."""
         return self.activation == "softmax"
 
     def to_json(self) -> str:
         """The signature as JSON text; `from_json` is the inverse."""
-        return json.dumps(asdict(self))
+        told = asdict(self)
+        return json.dumps(told if self.divisors else {name: one for name, one in told.items() if name != "divisors"})
 
     @classmethod
     def from_json(cls, text: str) -> "Signature":
@@ -97,7 +105,7 @@ class Signature:
             raise InputError(f"A file's signature must be JSON with all fields of Signature. Received: {text[:80]!r}."
                              " Export the model again.") from error  # fmt: skip
         for name, value in told.items():
-            if not _FITS[name](value):
+            if not _FITS[name](value) or (name == "divisors" and len(value) not in (0, len(told["sides"]))):
                 raise InputError(f"{name} of a file's signature does not fit. Received: {repr(value)[:80]}. Export"
                                  " the model again.")  # fmt: skip
         own: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in told.items()}
@@ -135,6 +143,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "bytes_per_pixel": _is_size,
     "rounds": lambda value: type(value) is bool,
     "epsilon": _is_size,
+    "divisors": lambda value: isinstance(value, list) and all(_whole(one, 2**LEVELS) for one in value),
     "whole_views": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
 }
 """Field -> whether what a file tells can be so; a sent file may tell anything."""

@@ -1,4 +1,5 @@
-"""Spec -> `keras.Model`."""
+"""Spec -> `keras.Model`. What files name as classes is registered here."""
 
 import keras_unetpp.graph.bins
-import keras_unetpp.graph.model  # noqa: F401 - both register their classes
+import keras_unetpp.graph.model
+import keras_unetpp.graph.resampling  # noqa: F401

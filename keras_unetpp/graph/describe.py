@@ -13,11 +13,14 @@ from typing import Any
 import keras
 
 from keras_unetpp.data.pixels import Intake
-from keras_unetpp.graph.memory import bytes_per_pixel
+from keras_unetpp.graph.memory import SIDE, bytes_per_pixel
 from keras_unetpp.graph.views import whole_views
+from keras_unetpp.graph.walk import output_shapes, running_order
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.designs import NORMALIZATION
+from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.geometry import halvings
 from keras_unetpp.spec.level import MEAN, Level, check_asked
 from keras_unetpp.spec.names import backbone_layer, head_name, level_of, row_of, up_of
 from keras_unetpp.spec.plan import plan
@@ -32,7 +35,7 @@ class Description:
         spec: of its network; None where it is not known, as of a cut-out level that version 0.1 saved.
         outputs: of its heads by name, shallowest first: `L1`..`Ld`, or the one output of a model with a single head.
         activation: of the heads, `sigmoid`, `softmax`, or `linear` for logits; "" if no layer is named as a head.
-        divisor: what every side is a multiple of, pixels: 2 to the lowest row, times the reduction of row 0.
+        divisors: what each side is a multiple of, pixels: the reduction of the lowest row along it.
         standardization: the layer that normalises by the whole image, or None.
         intake: what it makes of the numbers that it is given.
     """
@@ -41,7 +44,7 @@ class Description:
     spec: Spec | None
     outputs: Mapping[str, Any]
     activation: str
-    divisor: int
+    divisors: Sides
     standardization: keras.layers.Layer | None
     intake: Intake
 
@@ -54,6 +57,11 @@ class Description:
     def names(self) -> tuple[str, ...]:
         """Those that can be asked for: its outputs and, of several, their average."""
         return (*self.outputs, *([MEAN] if len(self.outputs) > 1 else []))
+
+    @property
+    def divisor(self) -> int:
+        """The largest of `divisors`, which is a multiple of the others."""
+        return max(self.divisors)
 
     @property
     def image(self) -> Any:
@@ -143,19 +151,31 @@ def describe(model: keras.Model) -> Description:
     rows = [row for layer in layers if (row := row_of(layer.name)) is not None]
     if not rows:
         raise InputError(f"This is no model of keras_unetpp: no layer of {model.name!r} is named x_0_0_... .")
-    steps = [step for layer in layers if (step := up_of(layer.name)) is not None]
     of_pixels = [layer for layer in layers if layer.name == NORMALIZATION]
     normalize = next((layer for layer in of_pixels if isinstance(layer, keras.layers.LayerNormalization)), None)
-    outputs = model.output
+    outputs, spec = model.output, getattr(model, "spec", None)
     return Description(
         model=model,
-        spec=getattr(model, "spec", None),
+        spec=spec,
         outputs=dict(outputs) if isinstance(outputs, Mapping) else {model.output_names[0]: outputs},
         activation=next((layer.activation.__name__ for layer in layers if level_of(layer.name) is not None), ""),
-        divisor=int(2 ** (max(rows) + max(steps, default=0))),
+        divisors=_divisors(model, spec, max(rows)),
         standardization=normalize,
         intake=Intake(scaled=bool(of_pixels), epsilon=None if normalize is None else normalize.epsilon),
     )
+
+
+def _divisors(model: keras.Model, spec: Spec | None, lowest: int) -> Sides:
+    """The reduction of the lowest row along each side: told by the Spec; without one, by what becomes of a side."""
+    halved = lowest + max((step for layer in model.layers if (step := up_of(layer.name)) is not None), default=0)
+    if spec is not None:
+        return tuple(2 ** (times + halved - lowest) for times in halvings(spec.strides, lowest, spec.rank))
+    last = [layer for layer in model.layers if row_of(layer.name) == lowest][-1]
+    try:
+        shapes = output_shapes(running_order(model, [last.output]), SIDE)
+    except KeyError:  # operations that are no layers; no row halves a side more than once
+        return (2**halved,) * (len(last.output.shape) - 2)
+    return tuple(SIDE // side for side in shapes[last.name][1:-1])
 
 
 def select(model: keras.Model, level: Level = None) -> keras.Model:

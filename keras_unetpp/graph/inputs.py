@@ -10,7 +10,8 @@ import numpy as np
 
 from keras_unetpp.data.pixels import Intake, Ranges, type_name
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec.fields import check_sides
+from keras_unetpp.spec.facts import Sides
+from keras_unetpp.spec.geometry import check_sides
 
 FIRST = 4
 """Batches of a data set or generator by which the range of its values is judged."""
@@ -28,7 +29,7 @@ class Inputs:
     Attributes:
         shape: (batch, *sides, channels) that the model takes; None: any.
         intake: what it makes of numbers.
-        divisor: of sides.
+        divisors: of each side.
         purpose: what the images are for, the start of what is told.
         told: what has been told in this call, shared by all that look.
         judges: whether the range of values is looked at.
@@ -36,7 +37,7 @@ class Inputs:
 
     shape: tuple[int | None, ...]
     intake: Intake
-    divisor: int
+    divisors: Sides
     purpose: str
     told: list[str] = field(default_factory=list)
     judges: bool = True
@@ -94,7 +95,7 @@ class Inputs:
                 f"x must be {self._wanted()}. Received: {found}. Resize or crop it, or build the model with sides of"
                 " None."
             )
-        check_sides(pixels[1:-1], self.divisor)
+        check_sides(pixels[1:-1], self.divisors)
         if not type_name(dtype).startswith(("bool", "uint", "int", "float", "bfloat")):
             raise InputError(f"x must hold real numbers. Received: dtype {type_name(dtype)}.")
 

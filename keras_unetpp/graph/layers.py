@@ -1,4 +1,4 @@
-"""One table: the class of an operation -> the layer that computes it, a stock one where Keras has it."""
+"""One table: the class of an operation -> the Keras layer that computes it, a stock one where Keras has it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,9 @@ import numpy as np
 from keras import layers
 
 from keras_unetpp.graph import bins
+from keras_unetpp.graph.resampling import Alike, L2Pool, MaxPlace, PixelShuffle, Unpool
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import activations, ops, whole
+from keras_unetpp.spec import activations, ops, resampling, whole
 from keras_unetpp.spec.backbone_table import SCALINGS
 from keras_unetpp.spec.facts import OPERATIONS
 from keras_unetpp.spec.fields import Spec
@@ -37,9 +38,10 @@ def _conv(operation: ops.Conv, row: Row, spec: Spec) -> keras.layers.Layer:
     }
     if operation.depthwise:
         # Keras' other initializers take all channels for inputs of each output, which here has one of them.
-        initializer = keras.initializers.VarianceScaling(mode="fan_out")
-        return _ranked("DepthwiseConv", spec)(operation.kernel, depthwise_initializer=initializer, **options)
-    options |= {"groups": operation.groups, "kernel_initializer": operation.initializer}
+        start = keras.initializers.VarianceScaling(mode="fan_out")
+        return _ranked("DepthwiseConv", spec)(operation.kernel, depthwise_initializer=start, **options)
+    initializer = operation.initializer if operation.alike == 1 else Alike(operation.initializer, operation.alike)
+    options |= {"groups": operation.groups, "kernel_initializer": initializer}
     return _ranked("Conv", spec)(value(row.channels, variables(spec)), operation.kernel, **options)
 
 
@@ -124,6 +126,10 @@ MAKERS: dict[type, Maker] = {
     whole.Spread: lambda _, row, spec: bins.Spread(name=row.name),
     ops.Nearest: _nearest,
     ops.Bilinear: _bilinear,
+    resampling.L2Pool: lambda operation, row, spec: L2Pool(operation.strides, name=row.name),
+    resampling.MaxPlace: lambda operation, row, spec: MaxPlace(operation.strides, name=row.name),
+    resampling.Unpool: lambda operation, row, spec: Unpool(operation.strides, name=row.name),
+    resampling.PixelShuffle: lambda operation, row, spec: PixelShuffle(operation.strides, name=row.name),
     ops.Concat: lambda _, row, spec: layers.Concatenate(name=row.name),
     ops.Add: lambda _, row, spec: layers.Add(name=row.name),
     ops.Maximum: lambda _, row, spec: layers.Maximum(name=row.name),

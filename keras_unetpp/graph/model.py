@@ -18,7 +18,7 @@ from keras_unetpp.graph.inputs import Inputs
 from keras_unetpp.graph.readings import contradiction, reading
 from keras_unetpp.graph.streams import Teller
 from keras_unetpp.kit.errors import InputError, InputWarning
-from keras_unetpp.spec.fields import check_sides
+from keras_unetpp.spec.geometry import check_sides
 
 _HALF = "mixed_float16"
 
@@ -55,11 +55,11 @@ class UNetPP(Carrier):
             self.dtype_policy = keras.DTypePolicy(_HALF)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Forward pass; a side that is known and no multiple of 2^depth is an error naming the padded size."""
+        """Forward pass; a side that is known and no multiple of `Spec.divisors` is an error naming the padded size."""
         spec = getattr(self, "spec", None)
         shape = getattr(inputs, "shape", None)
         if spec is not None and shape is not None and len(shape) == spec.rank + 2:
-            check_sides(shape[1:-1], spec.divisor)
+            check_sides(shape[1:-1], spec.divisors)
         return super().__call__(inputs, *args, **kwargs)
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, loss_weights: Any = None, metrics: Any = None,
@@ -209,7 +209,7 @@ class UNetPP(Carrier):
               class_weight: Mapping[int, float] | None = None) -> Feed:  # fmt: skip
         """What looks at the images of one call, and at the targets of this model as it is compiled."""
         about = describe(self)
-        inputs = Inputs(tuple(about.image.shape), about.intake, about.divisor, purpose, [] if told is None else told)
+        inputs = Inputs(tuple(about.image.shape), about.intake, about.divisors, purpose, [] if told is None else told)
         return Feed(self._readings() if labels else None, inputs, class_weight)
 
     def _readings(self) -> dict[str, Any]:

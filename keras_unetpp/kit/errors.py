@@ -12,18 +12,18 @@ _LONGEST, _START = 2000, 1500
 class InputError(ValueError):
     """Input that the caller can mend; the message says what is required, what was received and the way out.
 
-    The command line prints the message as one line and exits with code 2.
+    The message is one line, whatever the names in it hold; the command line prints it and exits with code 2.
     """
 
     def __init__(self, message: object) -> None:
-        super().__init__(shown_lines(message))
+        super().__init__(_in_one_line(message))
 
 
 class InputWarning(UserWarning):
     """A result that is not what the caller may expect of such input; the message says why and the way out."""
 
     def __init__(self, message: object) -> None:
-        super().__init__(shown_lines(message))
+        super().__init__(_in_one_line(message))
 
 
 def shown(text: str | os.PathLike[str]) -> str:
@@ -39,7 +39,15 @@ def shown(text: str | os.PathLike[str]) -> str:
 
 def shown_lines(text: object) -> str:
     """What `shown` is for a line, for a text of several; the middle of a very long one is left out."""
-    said = "\n".join(map(shown, str(text).split("\n")))
+    return _cut("\n".join(map(shown, str(text).split("\n"))))
+
+
+def _in_one_line(message: object) -> str:
+    """As `shown_lines`, of a text that is one line though names in it may hold several."""
+    return _cut(shown(str(message)))
+
+
+def _cut(said: str) -> str:
     return said if len(said) <= _LONGEST else f"{said[:_START]} .. {said[_START - _LONGEST :]}"
 
 

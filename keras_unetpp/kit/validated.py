@@ -57,7 +57,7 @@ class Validated:
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
         own = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
+        return {name: _plain(value) for name, value in own.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -76,3 +76,8 @@ class Validated:
         if len(text) > MOST_TEXT:
             raise InputError(f"{what} is a text of at most {MOST_TEXT:,} characters. Received: {len(text):,}.")
         return cls.from_dict(parse_json(text, what, mapping(anything), "Take one as to_json() wrote it."))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: tuples, and those within them, as lists."""
+    return list(map(_plain, value)) if isinstance(value, tuple) else value

@@ -36,7 +36,7 @@ class Network:
         sides: of an image, in pixels; None: any.
         classes: of its probabilities.
         exclusive: a pixel is of one class only.
-        step: what sides are padded to, and tiles start at, multiples of, in pixels.
+        steps: what each side is padded to, and tiles start at, multiples of, in pixels.
         pads: it pads and crops by itself, so that an image that is not cut into tiles stays as it is.
         intake: what it makes of the numbers that it is given.
         standardizes: where pixels are normalised, it does so itself, with whatever it is given, image or tile; else it
@@ -52,7 +52,7 @@ class Network:
     sides: tuple[int | None, ...]
     classes: int
     exclusive: bool
-    step: int
+    steps: tuple[int, ...]
     pads: bool
     intake: Intake
     standardizes: bool
@@ -153,7 +153,7 @@ def _of_model(model: keras.Model) -> Network:
         sides=about.sides,
         classes=about.classes,
         exclusive=about.exclusive,
-        step=about.divisor,
+        steps=about.divisors,
         pads=False,
         intake=about.intake,
         standardizes=False,
@@ -167,7 +167,8 @@ def _of_model(model: keras.Model) -> Network:
 def _of_file(file: Artefact) -> Network:
     own = file.signature
     # Of fixed sides, tiles are as they are; then starts at all multiples of what divides the sides do.
-    step = math.gcd(own.divisor, *(side for side in own.sides if side is not None))
+    known = [side for side in own.sides if side is not None]
+    steps = tuple(math.gcd(step, *known) for step in own.steps)
     # Files of the first version do not tell what sees the whole, but many tell their Spec.
     told = own.whole_views or tuple(f"{one} normalization" for one in ("group", "instance")
                                     if file.spec and file.spec.norm == one)  # fmt: skip
@@ -177,7 +178,7 @@ def _of_file(file: Artefact) -> Network:
         sides=own.sides,
         classes=own.classes,
         exclusive=own.exclusive,
-        step=step,
+        steps=steps,
         pads=True,
         intake=Intake(
             scaled=file.spec is None or file.spec.normalization != "none",

@@ -15,6 +15,7 @@ from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.progress import track
 from keras_unetpp.prediction.networks import Network, Segmenter, network, network_at
 from keras_unetpp.prediction.windows import Axis, axis, check_tile, evened, windows
+from keras_unetpp.spec.geometry import padded
 from keras_unetpp.spec.level import Level
 
 MEMORY = 2**30
@@ -79,10 +80,10 @@ def check_output(output: str, threshold: float) -> None:
 class Predictor:
     """A model made ready once for many images of any size: image in, probabilities of every head out.
 
-    Per-image normalisation of the pixels sees the whole image, and tiles start at multiples of 2^depth. So where tiles
-    overlap by at least 4 receptive radii, the result is that of the untiled image; with less, tiles are blended where
-    they see most. Where anything else in the network sees the whole of what it is given, as group and instance
-    normalisation and squeeze-and-excitation do, it sees a tile, and an `InputWarning` says so once.
+    Per-image normalisation of the pixels sees the whole image, and tiles start at multiples of `Spec.divisors`. So
+    where tiles overlap by at least 4 receptive radii, the result is that of the untiled image; with less, tiles are
+    blended where they see most. Where anything else in the network sees the whole of what it is given, as group and
+    instance normalisation and squeeze-and-excitation do, it sees a tile, and an `InputWarning` says so once.
 
     Args:
         model: any model of this package, or an exported file; `networks.at_level` picks a level. Or a `Network`.
@@ -101,7 +102,7 @@ class Predictor:
                  overlap: int | None = None, memory: float = MEMORY, max_pixels: int = MAX_PIXELS) -> None:  # fmt: skip
         own = self._network = model if isinstance(model, Network) else network(model)
         self.names, self.channels, self.sides, self.classes = own.names, own.channels, own.sides, own.classes
-        self.exclusive, self.divisor = own.exclusive, own.step
+        self.exclusive, self.steps = own.exclusive, own.steps
         check_limit(max_pixels)
         self.overlap, self.memory, self.max_pixels = overlap, memory, max_pixels
         self.asked, self.tile = tile is not None, self._checked(tile)
@@ -182,11 +183,11 @@ class Predictor:
         asked = tuple(tile) if isinstance(tile, (tuple, list)) else (tile,) * rank
         if len(asked) != rank:
             raise InputError(f"tile must be one side in pixels, or {rank}. Received: {tile!r}.")
-        for fixed, side in zip(self.sides, asked, strict=True):
+        for fixed, side, step in zip(self.sides, asked, self.steps, strict=True):
             if None not in (fixed, side) and fixed != side:
                 raise InputError(f"This model takes tiles of {self.sides} pixels only. Received: tile={tile!r}.")
             if fixed or side is not None:
-                check_tile(fixed or side, self.overlap or 0, self.divisor)
+                check_tile(fixed or side, self.overlap or 0, step)
         return tuple(fixed or side for fixed, side in zip(self.sides, asked, strict=True))
 
     def _scaling(self, pixels: np.ndarray) -> tuple[float, float]:
@@ -205,19 +206,21 @@ class Predictor:
 
     def _axes(self, sides: tuple[int, ...]) -> tuple[Axis, ...]:
         """Tiles along each side of an image."""
-        step = self.divisor
-        padded = [max(-(-side // step) * step, fixed or 0) for side, fixed in zip(sides, self.sides, strict=True)]
+        steps = self.steps
+        whole = [max(side, fixed or 0) for side, fixed in zip(padded(sides, steps), self.sides, strict=True)]
+        # All sides of a tile are cut down alike, in steps that are right for each of them.
+        step = max(steps)
         least = step - -(self.overlap or 0) // step * step
 
         def tiles(limit: int) -> list[int]:
-            return [asked or min(limit, side) for asked, side in zip(self.tile, padded, strict=True)]
+            return [asked or min(limit, side) for asked, side in zip(self.tile, whole, strict=True)]
 
-        limits = (max(padded), *range(TILE // step * step, least, -step))
+        limits = (max(whole), *range(TILE // step * step, least, -step))
         limit = next((one for one in limits if self._bytes(tiles(one)) <= self.memory), least)
         axes = []
-        for whole, side, tile, asked in zip(sides, padded, tiles(limit), self.tile, strict=True):
+        for own, side, tile, asked, step in zip(sides, whole, tiles(limit), self.tile, steps, strict=True):
             if side <= tile:
-                length = whole if self._network.pads and asked is None else side
+                length = own if self._network.pads and asked is None else side
                 axes.append(axis(length, length, 0, 1))
                 continue
             overlap = min(tile // 4, OVERLAP, tile - step) if self.overlap is None else self.overlap

@@ -6,10 +6,13 @@ from typing import Any, NoReturn
 
 from keras_unetpp.kit.errors import InputError, brief
 from keras_unetpp.spec.attention import ATTENTIONS
-from keras_unetpp.spec.choices import Choices
+from keras_unetpp.spec.choices import Choices, remembered
 from keras_unetpp.spec.context import CONTEXTS
 from keras_unetpp.spec.designs import BLOCKS
+from keras_unetpp.spec.merges import MERGES
 from keras_unetpp.spec.norms import NORMS
+from keras_unetpp.spec.topology import SKIPS, nodes, reads
+from keras_unetpp.spec.ups import UPS
 
 Fields = tuple[tuple[str, Collection[str | None]], ...]
 
@@ -41,38 +44,82 @@ def check_ranks(spec: Any, tables: Iterable[tuple[str, Choices[Any]]]) -> None:
             raise InputError(f"Spec.{name}={value!r} is for {ranks}: Keras has none for {rank}-D. Use {fit}.")
 
 
+def check_ways(spec: Any) -> None:
+    """Raise `InputError` unless the way up finds what it reads of the way down, and the topology its skips."""
+    down = UPS[spec.up].down
+    if down is not None and spec.down != down:
+        raise InputError(
+            f"Spec.up={spec.up!r} undoes down={down!r}. Received: down={spec.down!r}. Use down={down!r}, or another up."
+        )
+    if down is not None and not _row_by_row(spec.topology, spec.depth):
+        raise InputError(
+            f"Spec.up={spec.up!r} goes up from each row to the next, and topology={spec.topology!r} leaves rows out."
+            " Use another up, or another topology."
+        )
+    if down is not None and spec.backbone is not None:
+        raise InputError(
+            f"Spec.up={spec.up!r} reads where the own encoder's pooling found its values, which a backbone does not"
+            f" tell. Received: backbone={spec.backbone!r}. Use another up, or no backbone."
+        )
+    if not MERGES[spec.merge].skips and spec.topology not in (alone := _without_skips(spec.depth)):
+        raise InputError(
+            f"Spec.merge={spec.merge!r} reads no skips, and topology={spec.topology!r} differs from others by its skips"
+            f" alone. Use topology={' or '.join(map(repr, alone))}, or another merge."
+        )
+
+
+@remembered(None)
+def _row_by_row(topology: str, depth: int) -> bool:
+    """Whether each node of a decoder reads one of the row below its own."""
+    return all(reads(topology, node)[0].row == node.row + 1 for node in nodes(topology, depth) if node.column)
+
+
+@remembered(None)
+def _without_skips(depth: int) -> tuple[str, ...]:
+    """The topologies that do not repeat another one of this depth where no skips are read."""
+    first = range(1)
+    return tuple(
+        name for name, row in SKIPS.items() if all(row.skips(column) == first for column in range(1, depth + 1))
+    )
+
+
 def check_divided(spec: Any) -> None:
     """Raise `InputError` unless the widths can be divided as blocks, attention and normalisation divide them."""
     decoder = spec.decoder_block or spec.block
-    chosen = (("block", spec.block),) if decoder == spec.block else (("block", spec.block), ("decoder_block", decoder))
-    for name, value in chosen:
-        block = BLOCKS[value]
+    chosen = [("block", spec.block, "filters")]
+    if decoder != spec.block or spec.decoder_filters:
+        field = "decoder_filters" if spec.decoder_filters else "filters"
+        chosen.append(("decoder_block" if spec.decoder_block else "block", decoder, field))
+    for name, value, field in chosen:
+        block, widths = BLOCKS[value], getattr(spec, field)
         if block.divides is not None:
-            _check_divides(spec, block.divides, f"{name}={value!r}")
+            _check_divides(spec, block.divides, f"{name}={value!r}", field)
         if block.normalizes is not None and NORMS[spec.norm].in_groups:
             _check_normalizes(spec, block.normalizes, f"{name}={value!r}")
         multiple = block.multiple
-        if multiple > 1 and any(width % multiple for width in spec.filters):
-            raise InputError(
-                f"Spec.filters must be multiples of {multiple} for {name}={value!r}. Received: {spec.filters}."
-            )
+        if multiple > 1 and any(width % multiple for width in widths):
+            raise InputError(f"Spec.{field} must be multiples of {multiple} for {name}={value!r}. Received: {widths}.")
     if (divides := ATTENTIONS[spec.attention].divides) is not None:
-        _check_divides(spec, divides, f"attention={spec.attention!r}")
+        for field in ("filters", "decoder_filters"):
+            _check_divides(spec, divides, f"attention={spec.attention!r}", field)
+    if UPS[spec.up].multiple > 1:
+        _check_up(spec)
     if NORMS[spec.norm].in_groups:
         # A block that normalises what it is given has the backbone's taps among it.
         read = tuple(tap.channels for tap in spec.taps) if BLOCKS[decoder].normalizes_input else ()
-        if any(width % spec.norm_groups for width in (*spec.filters, *read)):
+        every = (*spec.filters, *spec.decoder_filters, *read)
+        if any(width % spec.norm_groups for width in every):
             raise InputError(
                 f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
-                f" norm_groups={spec.norm_groups}, {(*spec.filters, *read)}."
+                f" norm_groups={spec.norm_groups}, {every}."
             )
+    if CONTEXTS[spec.context].narrows:
+        _check_context(spec)
 
 
-def check_context(spec: Any) -> None:
+def _check_context(spec: Any) -> None:
     """Raise `InputError` unless the lowest node is as wide as its context needs, and its norm one for single cells."""
     narrows, norm = CONTEXTS[spec.context].narrows, NORMS[spec.norm]
-    if not narrows:
-        return
     chosen = f"context={spec.context!r}"
     lowest = spec.taps[-1].channels if spec.taps else spec.filters[-1]
     if lowest % narrows:
@@ -93,12 +140,23 @@ def check_context(spec: Any) -> None:
         )
 
 
-def _check_divides(spec: Any, field: str, chosen: str) -> None:
-    count = getattr(spec, field)
-    if any(width % count for width in spec.filters):
+def _check_up(spec: Any) -> None:
+    every = (*spec.filters, *spec.decoder_filters, *(tap.channels for tap in spec.taps))
+    multiple, grouped = UPS[spec.up].multiple, NORMS[spec.norm].in_groups
+    if any(width % (multiple * (spec.norm_groups if grouped else 1)) for width in every):
+        times = f" times norm_groups={spec.norm_groups}" if grouped else ""
         raise InputError(
-            f"Spec.{field} must divide all filters for {chosen}. Received: {field}={count}, {spec.filters}. Use a"
-            f" divisor of {math.gcd(*spec.filters)}."
+            f"Spec.filters{' and taps' if spec.taps else ''} must be multiples of {multiple}{times} for up={spec.up!r}."
+            f" Received: {every}. Use other widths{', or another norm' if grouped else ''}."
+        )
+
+
+def _check_divides(spec: Any, field: str, chosen: str, widths: str) -> None:
+    count, divided = getattr(spec, field), getattr(spec, widths)
+    if any(width % count for width in divided):
+        raise InputError(
+            f"Spec.{field} must divide all {widths} for {chosen}. Received: {field}={count}, {divided}. Use a divisor"
+            f" of {math.gcd(*divided)}."
         )
 
 

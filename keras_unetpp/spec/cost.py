@@ -14,8 +14,9 @@ from keras_unetpp.kit.errors import InputError
 from keras_unetpp.spec.alive import alive
 from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.facts import Site
-from keras_unetpp.spec.fields import Spec, check_sides
+from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.forms import Form, Term, collect, constant, scaled, total
+from keras_unetpp.spec.geometry import check_sides
 from keras_unetpp.spec.level import Level
 from keras_unetpp.spec.plan import check_level, lowest, plan, rows_of, structure, variables
 from keras_unetpp.spec.rows import Row, row_name
@@ -85,18 +86,13 @@ def node_costs(spec: Spec, level: Level = None, size: tuple[int, ...] | None = N
 
 def _pixels(spec: Spec, size: tuple[int, ...] | None) -> int | None:
     """Pixels of the lowest row."""
-    sides = spec.sides if size is None else tuple(size) if isinstance(size, (tuple, list)) else ()
-    if size is not None and (len(sides) != spec.rank or any(type(side) is not int or side < 1 for side in sides)):
-        raise InputError(f"size must be {spec.rank} positive whole numbers, without channels. Received: {size!r}.")
-    divisor = spec.divisor
-    pixels = 1
-    for side in sides:
-        if side is None:
-            return None
-        if side % divisor:
-            check_sides(sides, divisor)
-        pixels *= side // divisor
-    return pixels
+    sides: tuple[int | None, ...] = spec.sides
+    if size is not None:
+        sides = tuple(size) if isinstance(size, (tuple, list)) else ()
+        if len(sides) != spec.rank or any(type(side) is not int or side < 1 for side in sides):
+            raise InputError(f"size must be {spec.rank} positive whole numbers, without channels. Received: {size!r}.")
+        check_sides(sides, spec.divisors)
+    return None if None in sides else math.prod(sides) // math.prod(spec.divisors)  # type: ignore[arg-type]
 
 
 def _evaluate(forms: _Forms, spec: Spec, pixels: int | None) -> Cost:
@@ -154,7 +150,7 @@ def sites(structure: tuple, level: Level = None) -> dict[str, Site]:
     """Where the operation of each row of a plan stands, by the row's name."""
     rows = rows_of(structure, level)
     outputs = {name: form for row in rows for name, form in row.outputs.items()}
-    most = lowest(structure)
+    most = sum(lowest(structure))
     cells = {row.name: row.cells(most) for row in rows}
     return {
         row.name: Site(

@@ -1,33 +1,23 @@
-"""Tables of how a network is put together: what stands in a node, between rows, where tensors meet, and at the end.
+"""Tables of how a network is put together: what stands in a node, on the way down, before and after the network.
+
+The way up is `spec.ups`, where tensors meet `spec.merges`, what weighs them `spec.attention`.
 
 A row says in words what it is and where it comes from, and writes its operations. Another variant is another row, and
 at most one operation with its facts (`spec.ops`) and its maker (`graph.layers`): Spec, command line, search, plan,
 cost, pruning and export take it from here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from keras_unetpp.spec import blocks
-from keras_unetpp.spec.activations import Activation
 from keras_unetpp.spec.choices import BOTH, Choices
-from keras_unetpp.spec.facts import Operation, Sides
-from keras_unetpp.spec.forms import Form, constant
-from keras_unetpp.spec.ops import (
-    Add,
-    Affine,
-    AveragePool,
-    Bilinear,
-    Concat,
-    Conv,
-    MaxPool,
-    Multiply,
-    Nearest,
-    Rescale,
-    Standardize,
-    TransposedConv,
-)
+from keras_unetpp.spec.facts import Sides
+from keras_unetpp.spec.forms import Form
+from keras_unetpp.spec.ops import Affine, AveragePool, Conv, MaxPool, Rescale, Standardize
+from keras_unetpp.spec.resampling import L2Pool, MaxPlace
 from keras_unetpp.spec.rows import Writer
+from keras_unetpp.spec.ups import PLACE, UPS
 
 NORMALIZATION = "normalization"
 """Name of the layer that normalises the pixels."""
@@ -74,20 +64,6 @@ class Block(NamedTuple):
     attends: bool = False
 
 
-class Up(NamedTuple):
-    """A row of `UPS`: as `Design`, and what does the same to heads.
-
-    Attributes:
-        of_heads: strides by axis -> the operation, without weights, that brings heads to full resolution.
-    """
-
-    text: str
-    source: str
-    write: Callable[[Writer, Sides, Form], None]
-    of_heads: Callable[[Sides], Operation]
-    ranks: tuple[int, ...] = BOTH
-
-
 BLOCKS: Choices[Block] = Choices(
     conv=Block("convolution, normalisation, activation, twice", RONNEBERGER, blocks.conv),
     preact=Block("normalisation, activation, convolution, twice", PREACTIVATION, blocks.preact, normalizes_input=True),
@@ -120,6 +96,7 @@ BLOCKS: Choices[Block] = Choices(
         divides="cardinality",
         attends=True,
     ),
+    **{"pass": Block("nothing, but for a 1x1 convolution where the width would be another", LONG, blocks.passed)},
 )
 """`Spec.block` and `Spec.decoder_block`: what a node does with the tensor that it is given.
 
@@ -129,11 +106,19 @@ Written on (writer, width of the node), and `attention` after it; as many layers
 
 
 def _max(writer: Writer, strides: Sides) -> None:
-    writer.add("pool", MaxPool(strides))
+    given = writer.tip
+    pooled = writer.add("pool", MaxPool(strides))
+    if UPS[writer.chosen.up].down == writer.chosen.down:
+        writer.add(PLACE, MaxPlace(strides), [given])
+        writer.tip = pooled
 
 
 def _average(writer: Writer, strides: Sides) -> None:
     writer.add("pool", AveragePool(strides))
+
+
+def _l2(writer: Writer, strides: Sides) -> None:
+    writer.add("pool", L2Pool(strides))
 
 
 def _strided(writer: Writer, strides: Sides) -> None:
@@ -144,81 +129,14 @@ def _strided(writer: Writer, strides: Sides) -> None:
 DOWNS: Choices[Design] = Choices(
     max=Design("max pooling", RONNEBERGER, _max),
     average=Design("average pooling", "LeCun et al., Proceedings of the IEEE 1998", _average),
+    l2=Design("root of the mean of squares", "Sermanet et al., ICPR 2012", _l2),
     strided=Design(
         "convolution with strides, normalisation, activation, as wide as the row above", SPRINGENBERG, _strided
     ),
 )
-"""`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis)."""
+"""`Spec.down`: how a row is brought to the resolution of the row below. Written on (writer, strides by axis).
 
-
-def _transpose(writer: Writer, strides: Sides, width: Form) -> None:
-    writer.add("up", TransposedConv(writer.chosen.up_kernel, strides), width=width)
-
-
-def _nearest(writer: Writer, strides: Sides, width: Form) -> None:
-    writer.add("up", Nearest(strides))
-
-
-def _bilinear(writer: Writer, strides: Sides, width: Form) -> None:
-    writer.add("up", Bilinear(strides))
-
-
-UPS: Choices[Up] = Choices(
-    transpose=Up("transposed convolution, to the width of the row above", LONG, _transpose, Bilinear),
-    nearest=Up("each pixel repeated", "Odena et al., Distill 2016", _nearest, Nearest),
-    bilinear=Up("bilinear interpolation", LONG, _bilinear, Bilinear, ranks=(2,)),
-)
-"""`Spec.up`: how a row is brought to the resolution of the row above.
-
-Written on (writer, strides by axis, width of the row above).
-"""
-
-
-def _concat(writer: Writer, parts: Sequence[str], width: Form) -> None:
-    writer.add("concat", Concat(), parts)
-
-
-def _add(writer: Writer, parts: Sequence[str], width: Form) -> None:
-    fitted = [
-        part if writer.channels(part) == width else writer.add(f"fit{number}", Conv(1), [part], width)
-        for number, part in enumerate(parts)
-    ]
-    writer.add("sum", Add(), fitted)
-
-
-def _below(writer: Writer, parts: Sequence[str], width: Form) -> None:
-    writer.tip = parts[0]
-
-
-def _gate(writer: Writer, parts: Sequence[str], width: Form) -> None:
-    """Each skip times a map of 0..1 for each pixel, out of itself and of what comes from below.
-
-    sigmoid(psi(relu(theta(skip) + phi(below)))), each of the three a convolution of kernel 1. Both stand at the row's
-    resolution here, and not at that of the row below, so that nothing is up-sampled twice.
-    """
-    below, *skips = parts
-    gated = []
-    for number, skip in enumerate(skips, 1):
-        label = f"gate{number}"
-        theta = writer.add(f"{label}_theta", Conv(1, bias=False), [skip], width)
-        phi = writer.add(f"{label}_phi", Conv(1), [below], width)
-        writer.add(f"{label}_sum", Add(), [theta, phi])
-        writer.add(f"{label}_relu", Activation("relu", 0))
-        writer.add(f"{label}_psi", Conv(1, initializer="glorot_uniform"), width=constant(1, width))
-        writer.add(f"{label}_sigmoid", Activation("sigmoid", 0))
-        gated.append(writer.add(label, Multiply(), [skip, writer.tip]))
-    writer.add("concat", Concat(), [below, *gated])
-
-
-MERGES: Choices[Design] = Choices(
-    concat=Design("channels one after the other", RONNEBERGER, _concat),
-    add=Design("sum, after 1x1 convolutions where widths differ", LONG, _add),
-    none=Design("what comes from below alone", "Badrinarayanan et al., PAMI 2017", _below),
-    gate=Design("skips weighted by attention gates, then as concat", "Oktay et al., MIDL 2018", _gate),
-)
-"""`Spec.merge`: how a node joins what comes from below with the skips of its row.
-
-Written on (writer, names of what it joins, that from below first, width of the node).
+Where the resolution stays, so that all strides are 1, nothing is written.
 """
 
 

@@ -222,19 +222,27 @@ class _Strided(SameWidth, Grows, Weightless):
 
 
 class Divides(_Strided):
-    """Fewer pixels, without weights: sides are divided by the strides, one for each axis."""
+    """One pixel out of each block, without weights: sides are divided by the strides, one for each axis."""
 
     def halvings(self, reads: Sequence[Sides]) -> Sides:
         """Once more for each factor of 2 in a stride."""
         return divided(reads[0], self.strides)
 
+    def reach(self, cell: int, axis: int) -> Span:
+        """The block."""
+        return self.strides[axis] * cell, self.strides[axis] * (cell + 1) - 1
+
 
 class Multiplies(_Strided):
-    """More pixels, without weights: sides are multiplied by the strides, one for each axis."""
+    """A block out of each pixel, without weights: sides are multiplied by the strides, one for each axis."""
 
     def halvings(self, reads: Sequence[Sides]) -> Sides:
         """Once less for each factor of 2 in a stride."""
         return multiplied(reads[0], self.strides)
+
+    def reach(self, cell: int, axis: int) -> Span:
+        """The pixel that the block is made of."""
+        return cell // self.strides[axis], cell // self.strides[axis]
 
 
 class Kernel:
@@ -295,3 +303,12 @@ class OneLayer:
     def inside(self, site: Site) -> Form:
         """Nothing."""
         return constant(0, site.makes[0])
+
+
+class Pools(Divides, OneLayer):
+    """One value out of those of each block, channel by channel."""
+
+    @property
+    def tflite(self) -> int:
+        """Volumes are pooled as images, in several steps."""
+        return 1_300 * (len(self.strides) > 2)

@@ -1,19 +1,23 @@
 """`Spec`: one frozen, validated description of a network, from which everything else is derived."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import InitVar, dataclass, fields, replace
-from operator import attrgetter
+from operator import attrgetter, is_
+from types import SimpleNamespace
 from typing import Any
 
 from keras_unetpp.kit.errors import InputError, brief, hint
 from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec import topology as topologies
+from keras_unetpp.spec import widths
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
-from keras_unetpp.spec.checks import check_choices, check_context, check_divided, check_ranks
+from keras_unetpp.spec.checks import check_choices, check_divided, check_ranks, check_ways
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
 from keras_unetpp.spec.context import CONTEXTS
-from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
+from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, PIXELS
+from keras_unetpp.spec.facts import Sides
+from keras_unetpp.spec.geometry import BY_ROW, as_entries, check_entries, check_sides, halvings
 from keras_unetpp.spec.level import check_asked
 from keras_unetpp.spec.limits import (
     MAX_DEPTH,
@@ -23,11 +27,12 @@ from keras_unetpp.spec.limits import (
     check_real,
     check_shape,
     check_whole,
-    check_widths,
 )
+from keras_unetpp.spec.merges import MERGES
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.presets import PRESETS
 from keras_unetpp.spec.records import completed
+from keras_unetpp.spec.ups import UPS
 
 WEIGHT_NAMES = ("imagenet", "own")
 WEIGHT_FILES = (".safetensors", ".h5", ".pth")
@@ -54,26 +59,40 @@ class Spec(Validated):
     """
 
     input_shape: tuple[int | None, ...] = described(
-        (None, None, 3), "height,width,channels or depth,height,width,channels; a side is none or a multiple of 2^depth"
+        (None, None, 3),
+        "height,width,channels or depth,height,width,channels; a side is none or a multiple of 2^depth, with `strides`"
+        " of their product",
     )
     classes: int = described(1, "channels of each head: 1 for foreground, else one per class, background included")
     topology: str = _choice("unet++", topologies.SKIPS, "which skips a node reads")
     depth: int = described(4, f"rows below the first, and levels: 1..{MAX_DEPTH}")
     filters: tuple[int, ...] = described((), "widths of rows 0..depth, top first; with a backbone, of rows 0..depth-1")
     width: InitVar[int | None] = None
+    max_filters: int | None = described(None, "where widths that double from row to row stop; none: nowhere")
+    decoder_filters: tuple[int, ...] = described(
+        (), "widths of the nodes of columns j >= 1, of rows 0..depth-1; empty: as `filters`"
+    )
     block: str = _choice("conv", BLOCKS, "layers of a node")
     decoder_block: str | None = _choice(None, OrNone(BLOCKS), "block of the columns j >= 1; none: as `block`")
     block_layers: tuple[int, ...] = described(
         (),
         "layers of a block, in each row or one number for all; empty: 2 convolutions, 4 dense, 1 inverted, 1 grouped",
     )
+    strides: tuple[int | tuple[int, ...], ...] = described(
+        (),
+        "from each row to the next, 1 or 2, or one of these an axis, as in 1x2x2,2; or one for all; empty: 2",
+    )
+    kernels: tuple[int | tuple[int, ...], ...] = described(
+        (),
+        "sides of convolutions of blocks in each row: odd, or one an axis, as in 1x3x3,3; or one for all; empty: 3",
+    )
+    dilations: tuple[int, ...] = described(
+        (), "steps between the pixels of these kernels in each row; or one for all; empty: 1"
+    )
     growth_rate: int = described(16, "channels that each layer of a dense block adds")
     cardinality: int = described(8, "groups of the convolutions of a grouped block; must divide every width")
     attention: str = _choice("none", ATTENTIONS, "weights of channels or pixels in each block")
-    squeeze_ratio: int = described(
-        8,
-        "width over that within squeeze and excitation; must divide every width; papers have 16 (se), 2 (scse)",
-    )
+    squeeze_ratio: int = described(8, "width over that within se and scse; must divide every width; papers: 16 and 2")
     context: str = _choice("none", CONTEXTS, "what follows the lowest node: a view of the whole image, or far around")
     bias: bool = described(True, "in convolutions that a normalisation follows, too; false: in the others alone")
     norm: str = _choice("batch", NORMS, "normalisation inside a node")
@@ -116,18 +135,27 @@ class Spec(Validated):
         if self.block_layers != ():
             put(self, "block_layers", as_tuple("block_layers", self.block_layers))
             check_layers(self.block_layers, self.depth)
-        put(self, "filters", _widths(self.filters, width, self.depth, self.backbone, self.stem))
-        if not _are_choices(_choice_of(self)):
+        put(self, "filters", widths.filters(
+            self.filters, width, self.max_filters, self.depth, self.backbone, self.stem))  # fmt: skip
+        if self.decoder_filters != ():
+            put(self, "decoder_filters", widths.decoder_filters(self.decoder_filters, self.max_filters, self.depth))
+        if not (suit := _suit(self)):
             check_choices(self, _CHOICES)
-        for (item, low, high), whole in zip(_WHOLE, _whole(self), strict=True):
-            if type(whole) is not int or not low <= whole <= high:  # a call each is what a search would notice
-                check_whole(item, whole, low, high)
-        for (item, least, most), real in zip(_REAL, _real(self), strict=True):
-            if type(real) is not float or not least <= real <= most:
-                check_real(item, real, least, most)
-        _check_backbone(self)
+        if not all(map(is_, _numbers(self), _USUAL)):  # a call each is what a search would notice
+            for item, low, high in _WHOLE:
+                check_whole(item, getattr(self, item), low, high)
+            for item, least, most in _REAL:
+                check_real(item, getattr(self, item), least, most)
         check_shape(self.input_shape)
-        check_sides(self.sides, self.divisor)
+        if _by_row(self) != ((), (), ()):
+            for name, entries in zip(BY_ROW, _by_row(self), strict=True):
+                put(self, name, as_entries(entries))
+            check_entries(*_by_row(self), self.depth, self.rank)
+        _check_backbone(self)
+        check_sides(self.sides, self.divisors)
+        if not suit:
+            check_ranks(self, _TABLES)
+            check_ways(self)
         _check_combination(self)
 
     @property
@@ -162,9 +190,17 @@ class Spec(Validated):
         return () if self.backbone is None else tuple(tap for tap in backbone(self.backbone).taps if tap.row <= lowest)
 
     @property
+    def divisors(self) -> Sides:
+        """Each side of an input must be a multiple of its own: 2^depth, or the product of `strides`; times the
+        reduction of row 0."""
+        if not self.strides:
+            return (2 ** (self.depth if self.stem else self.depth + self.shift),) * self.rank
+        return tuple(2**times for times in halvings(self.strides, self.depth, self.rank))
+
+    @property
     def divisor(self) -> int:
-        """Every side of an input must be a multiple of this: 2^depth, times the reduction of row 0."""
-        return int(2 ** (self.depth + self.shift))
+        """The largest of `divisors`, which is a multiple of the others."""
+        return max(self.divisors)
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -188,23 +224,16 @@ class Spec(Validated):
         """
         if name not in PRESETS:
             raise InputError(f"Unknown preset {name!r}.{hint(name, PRESETS)} Presets: {', '.join(PRESETS)}.")
-        row = {key: value for key, value in PRESETS[name].items() if key != "width" or "filters" not in changes}
-        return cls().replace(**{**row, **changes})
+        return cls(**PRESETS[name].fields).replace(**changes)
 
     def replace(self, **changes: Any) -> "Spec":
-        """A copy with some fields changed. A new `depth` alone cuts `filters` off or goes on doubling them.
+        """A copy with some fields changed. A new `depth` alone cuts widths off or goes on doubling them.
 
-        Numbers for each row are cut off too, or the last one goes on.
+        Entries for each row, or for each step between rows, are cut off too, or the last one goes on. A new
+        `max_filters` alone cuts widths down to it.
         """
         self.check_names(changes)
-        depth = changes.get("depth", self.depth)
-        if "filters" not in changes and type(depth) is int and 1 <= depth <= MAX_DEPTH:
-            count = _count(depth, changes.get("backbone", self.backbone), changes.get("stem", self.stem))
-            grown = self.filters + tuple(self.filters[-1] * 2**step for step in range(1, count - len(self.filters) + 1))
-            changes["filters"] = () if changes.get("width") is not None else grown[:count]
-            if "block_layers" not in changes and len(self.block_layers) > 1:
-                rows = self.block_layers + self.block_layers[-1:] * (depth - self.depth)
-                changes["block_layers"] = rows[: depth + 1]
+        changes |= widths.followed(self, changes)
         return replace(self, **changes)
 
     def at_level(self, level: int) -> "Spec":
@@ -245,61 +274,49 @@ _REAL = (
     *(("activation_slope", 0.0, 1.0), ("dropout", 0.0, 0.95)),
 )
 
-_whole, _real = (attrgetter(*(item for item, *_ in limits)) for limits in (_WHOLE, _REAL))
+_by_row = attrgetter(*BY_ROW)
+_NUMBERS = [item for item, *_ in (*_WHOLE, *_REAL)]
+_numbers, _USUAL = attrgetter(*_NUMBERS), [FIELDS[item].default for item in _NUMBERS]
 
-_choice_of = attrgetter(*(name for name, _ in _CHOICES))
-_chosen = attrgetter(*(name for name, _ in _TABLES))
+_chosen = attrgetter(*(name for name, _ in _CHOICES))
 
 
-def _are_choices(values: tuple[Any, ...]) -> bool:
-    """Whether values of the fields of `_CHOICES` are among those allowed; asked for each Spec, so remembered."""
+def _suit(spec: Spec) -> bool:
+    """Whether all choices are ones of their tables, for the rank of the input, and go together."""
     try:
-        return _are_known_choices(values)
+        return _known_to_suit(spec.rank, spec.depth, spec.backbone is None, _chosen(spec))
     except TypeError:  # a list or the like, which is no key
         return False
 
 
 @remembered(4096)
-def _are_known_choices(values: tuple[Any, ...]) -> bool:
-    return all(value in allowed for value, (_, allowed) in zip(values, _CHOICES, strict=True))
-
-
-@remembered(4096)
-def _are_of_rank(rank: int, chosen: tuple[str | None, ...]) -> bool:
-    rows = [table[value] for (_, table), value in zip(_TABLES, chosen, strict=True) if value is not None]
-    return all(rank in row.ranks for row in rows)
-
-
-def _count(depth: int, encoder: str | None, stem: bool) -> int:
-    """How many `filters` there are: depth + 1, but for the lowest row if that is a tap."""
-    own = encoder is None or bool(stem and backbone(encoder).taps[0].row > depth)  # any stem, which is checked later
-    return depth + own
-
-
-def _widths(filters: Any, width: Any, depth: int, encoder: str | None, stem: bool) -> tuple[int, ...]:
-    if width is not None and filters:
-        raise InputError(
-            f"Give Spec filters or width, not both. Received: filters={brief(filters)}, width={brief(width)}."
-        )
-    count = _count(depth, encoder, stem)
-    if not filters:
-        first = (32 if encoder is None else 16) if width is None else width
-        check_whole("width", first, 1, MOST_CHANNELS)
-        filters = tuple(first * 2**row for row in range(count))
-    widths = as_tuple("filters", filters)
-    check_widths(widths, count, depth, encoder)
-    return widths
+def _known_to_suit(rank: int, depth: int, own: bool, chosen: tuple[str | None, ...]) -> bool:
+    choices = zip((name for name, _ in _CHOICES), chosen, strict=True)
+    spec = SimpleNamespace(rank=rank, depth=depth, backbone=None if own else "", **dict(choices))
+    try:
+        check_choices(spec, _CHOICES)
+        check_ranks(spec, _TABLES)
+        check_ways(spec)
+    except InputError:
+        return False
+    return True
 
 
 def _check_backbone(spec: Spec) -> None:
-    for name in ("stem", "deep_supervision", "bias"):
-        if type(getattr(spec, name)) is not bool:
-            raise InputError(f"Spec.{name} must be True or False. Received: {brief(getattr(spec, name))}.")
+    for name, flag in (("stem", spec.stem), ("deep_supervision", spec.deep_supervision), ("bias", spec.bias)):
+        if flag is not True and flag is not False:
+            raise InputError(f"Spec.{name} must be True or False. Received: {brief(flag)}.")
     if spec.backbone is None:
-        for name, value, default in (("encoder_weights", spec.encoder_weights, None), ("stem", spec.stem, True)):
-            if value != default:
-                raise InputError(f"Spec.{name} is for backbones. Received: {name}={brief(value)} and no backbone.")
-        return
+        if spec.encoder_weights is None and spec.stem:
+            return
+        name = "stem" if spec.encoder_weights is None else "encoder_weights"
+        value = brief(getattr(spec, name))
+        raise InputError(f"Spec.{name} is for backbones. Received: {name}={value} and no backbone.")
+    if spec.strides:
+        raise InputError(
+            "Spec.strides is for networks without a backbone, whose rows halve every side. Received:"
+            f" strides={brief(spec.strides)}, backbone={spec.backbone!r}. Leave one of them out."
+        )
     taps, weights = backbone(spec.backbone).taps, spec.encoder_weights
     deepest = taps[-1].row - spec.shift
     if spec.depth > deepest:
@@ -314,22 +331,8 @@ def _check_backbone(spec: Spec) -> None:
         )
 
 
-def check_sides(sides: Iterable[int | None], divisor: int) -> None:
-    """Raise `InputError` naming the padded size unless every known side is a multiple of `divisor`."""
-    received = tuple(sides)
-    padded = tuple(None if side is None else -(-side // divisor) * divisor for side in received)
-    if padded != received:
-        raise InputError(
-            f"Every side must be a multiple of {divisor}, the reduction of the lowest row. Received: {received}. Pad to"
-            f" {padded}, use a smaller depth, or call segment(), which pads and crops by itself."
-        )
-
-
 def _check_combination(spec: Spec) -> None:
-    if not _are_of_rank(spec.rank, _chosen(spec)):
-        check_ranks(spec, _TABLES)
     check_divided(spec)
-    check_context(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(
             f"Backbones are for 2-D. Received: backbone={spec.backbone!r} and input_shape={spec.input_shape}."

@@ -1,7 +1,8 @@
 """Numbers of channels as linear forms in the widths of a Spec, and what is counted from them as quadratic ones.
 
-The variables are (1, channels of the image, classes, filters of row 0, 1, .., channels of the backbone's taps), so that
-Specs which differ only in widths share one plan and one set of costs.
+The variables are (1, channels of the image, classes, filters of row 0, 1, .., decoder filters of row 0, 1, .. if the
+Spec has any, channels of the backbone's taps), so that Specs which differ only in widths share one plan and one set of
+costs.
 """
 
 from collections.abc import Iterable, Iterator

@@ -7,6 +7,7 @@ from keras_unetpp.kit.errors import InputError
 from keras_unetpp.kit.tables import giga, mega, score, table
 from keras_unetpp.spec.cost import Cost, cost
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.geometry import padded
 from keras_unetpp.spec.level import MEAN, Level
 from keras_unetpp.spec.names import head_name
 from keras_unetpp.spec.topology import draw, needed
@@ -60,14 +61,17 @@ def picture(spec: Spec) -> str:
     """
     widths = [f"{filters} filters" for filters in spec.filters] + [""] * (spec.depth + 1 - len(spec.filters))
     for tap in spec.taps:
-        row = tap.row - spec.shift
-        widths[row] = f"{widths[row]}{widths[row] and ', '}{tap.channels} channels of {spec.backbone}"
+        row, text = tap.row - spec.shift, f"{tap.channels} channels of {spec.backbone}"
+        widths[row] = text if spec.decoder_filters or not widths[row] else f"{widths[row]}, {text}"
+    for row, filters in enumerate(spec.decoder_filters):
+        widths[row] += f", {filters} in the decoder"
     return draw(spec.topology, spec.depth, widths)
 
 
 def default_size(spec: Spec) -> tuple[int, ...]:
-    """The sides of the Spec; those it leaves open are 256, of volumes 64, or the next multiple of 2^depth."""
-    return tuple(side or -(-DEFAULT_SIDES[spec.rank] // spec.divisor) * spec.divisor for side in spec.sides)
+    """The sides of the Spec; those it leaves open are 256, of volumes 64, or the next multiples of its divisors."""
+    least = padded((DEFAULT_SIDES[spec.rank],) * spec.rank, spec.divisors)
+    return tuple(side or other for side, other in zip(spec.sides, least, strict=True))
 
 
 def level_costs(spec: Spec, size: tuple[int, ...] | None = None) -> LevelTable:

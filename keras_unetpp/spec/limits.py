@@ -39,19 +39,6 @@ def as_tuple(name: str, value: Any) -> tuple[Any, ...]:
     raise InputError(f"Spec.{name} must be a tuple or list. Received: {brief(value)}.")
 
 
-def check_widths(filters: Sequence[Any], count: int, depth: int, encoder: str | None) -> None:
-    """Raise `InputError` unless there are as many filters as rows, each a number of channels."""
-    if len(filters) != count or any(type(item) is not int or item < 1 for item in filters):
-        wanted = f"depth + 1 = {count}" if count > depth else f"depth = {count}"
-        rows = "one a row" if encoder is None else "one for each row but those that only a backbone fills"
-        raise InputError(f"Spec.filters must be {wanted} positive whole numbers, {rows}. Received: {brief(filters)}.")
-    if max(filters) > MOST_CHANNELS:
-        raise InputError(
-            f"Spec.filters must be at most {MOST_CHANNELS:,} each; a width doubles from row to row. Received:"
-            f" {brief(tuple(filters))}. Use a smaller width or depth."
-        )
-
-
 def check_layers(counts: Sequence[Any], depth: int) -> None:
     """Raise `InputError` unless there is a number of layers for each row, one for all, or none."""
     if len(counts) not in (0, 1, depth + 1) or any(
@@ -65,7 +52,7 @@ def check_layers(counts: Sequence[Any], depth: int) -> None:
 
 def check_shape(shape: tuple[Any, ...]) -> None:
     """Raise `InputError` unless a shape is one of an image or volume that can be."""
-    good = len(shape) in (3, 4) and all(side is None or (type(side) is int and side > 0) for side in shape)
+    good = len(shape) in (3, 4) and all([side is None or (type(side) is int and side > 0) for side in shape])
     if not good or shape[-1] is None:
         raise InputError(
             "Spec.input_shape must be (height, width, channels) or (depth, height, width, channels), positive whole"
@@ -73,7 +60,7 @@ def check_shape(shape: tuple[Any, ...]) -> None:
         )
     if shape[-1] > MOST_CHANNELS:
         raise InputError(f"Spec.input_shape has at most {MOST_CHANNELS:,} channels. Received: {brief(shape)}.")
-    if math.prod(side or 1 for side in shape[:-1]) > MOST_PIXELS:
+    if math.prod([side or 1 for side in shape[:-1]]) > MOST_PIXELS:
         raise InputError(
             f"Spec.input_shape has at most {MOST_PIXELS:,} pixels. Received: {brief(shape)}. Leave sides open (None);"
             " segment() cuts large images into tiles."

@@ -26,7 +26,8 @@ def check_params(spec: Spec) -> None:
     if params > MOST_PARAMS:
         raise InputError(
             f"A network has at most {MOST_PARAMS:,} weights. Received: a Spec of {params:,}, with filters"
-            f" {spec.filters}, {spec.channels:,} channels and {spec.classes:,} classes. Use a smaller width or depth."
+            f" {(*spec.filters, *spec.decoder_filters)}, {spec.channels:,} channels and {spec.classes:,} classes. Use a"
+            " smaller width or depth."
         )
 
 
@@ -63,10 +64,11 @@ def largest_batch(spec: Spec, crop: Sequence[int], most: int, free: int) -> int:
 
 def largest_crop(spec: Spec, most: Sequence[int], batch: int, free: int) -> tuple[int, ...] | None:
     """The largest crop up to `most` that fits `free` bytes; its longest sides are cut first. None if none does."""
-    step = spec.divisor
-    sides = [max(side // step * step, step) for side in most]
+    steps = spec.divisors
+    sides = [max(side // step * step, step) for side, step in zip(most, steps, strict=True)]
     while training_bytes(spec, sides, batch) > free:
-        longest = max(range(len(sides)), key=lambda at: (sides[at], at))
+        longest = max(range(len(sides)), key=lambda at: (sides[at] > steps[at], sides[at], at))
+        step = steps[longest]
         if sides[longest] == step:
             return None
         # By a sixteenth at a time, so that even the widest is soon found.

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from keras_unetpp.spec.backbones import Tap
 from keras_unetpp.spec.facts import (
     AskedWidth,
-    Divides,
     Grows,
     Kernel,
     Multiplies,
     OneLayer,
     Operation,
     Pointwise,
+    Pools,
     SameWidth,
     ScaleAndOffset,
     Sides,
@@ -29,6 +29,7 @@ from keras_unetpp.spec.facts import (
     multiplied,
 )
 from keras_unetpp.spec.forms import CHANNELS, ONE, Form, Term, constant, linear, product, share, total
+from keras_unetpp.spec.geometry import ByAxis, along, volume
 
 
 @dataclass(frozen=True)
@@ -72,22 +73,24 @@ class Conv(Kernel, OneLayer, Operation):
     """A convolution, padded with zeros so that a side is divided by the stride and by nothing else.
 
     Attributes:
-        kernel: side.
+        kernel: side, or one for each axis.
         strides: by axis; empty: 1.
         dilation: step between the pixels of the kernel.
         groups: parts that channels are cut into, each with a convolution of its own.
         depthwise: a kernel for each channel by itself.
         bias: whether it adds one.
         initializer: of the kernel, by Keras' name; not of a depthwise one, whose variance is 1 / its size.
+        alike: that many channels, one after the other, begin with the same kernel.
     """
 
-    kernel: int
+    kernel: ByAxis
     strides: Sides = ()
     dilation: int = 1
     groups: int = 1
     depthwise: bool = False
     bias: bool = True
     initializer: str = "he_normal"
+    alike: int = 1
     kind = "conv"
 
     def channels(self, reads: Sequence[Form], width: Form | None) -> Sequence[Form]:
@@ -107,15 +110,15 @@ class Conv(Kernel, OneLayer, Operation):
 
     def reach(self, cell: int, axis: int) -> Span:
         """The kernel; of an odd number of zeros, one more stands behind."""
-        stride, span = (self.strides[axis] if self.strides else 1), (self.kernel - 1) * self.dilation
+        stride, span = (self.strides[axis] if self.strides else 1), (along(self.kernel, axis) - 1) * self.dilation
         first = stride * cell - max(span + 1 - stride, 0) // 2
         return first, first + span
 
     def weights(self, site: Site) -> Iterable[Term]:
         """Those of the kernel."""
         if self.depthwise:
-            return linear(site.makes[0], self.kernel**site.rank)
-        return product(site.reads[0], share(site.makes[0], self.groups), self.kernel**site.rank)
+            return linear(site.makes[0], volume(self.kernel, site.rank))
+        return product(site.reads[0], share(site.makes[0], self.groups), volume(self.kernel, site.rank))
 
     def macs(self, site: Site) -> Iterable[Term]:
         """The kernel once an output pixel."""
@@ -136,11 +139,11 @@ class TransposedConv(AskedWidth, Grows, Kernel, OneLayer, Operation):
     """The adjoint of a convolution with strides.
 
     Attributes:
-        kernel: side, at least the stride.
+        kernel: side, at least the stride; or one for each axis.
         strides: by axis.
     """
 
-    kernel: int
+    kernel: ByAxis
     strides: Sides
     kind = "transpose"
 
@@ -150,13 +153,13 @@ class TransposedConv(AskedWidth, Grows, Kernel, OneLayer, Operation):
 
     def reach(self, cell: int, axis: int) -> Span:
         """The adjoint of a convolution that pads kernel - stride in all, the smaller half first."""
-        stride = self.strides[axis]
-        last = cell + max(self.kernel - stride, 0) // 2
-        return -((self.kernel - 1 - last) // stride), last // stride
+        stride, kernel = self.strides[axis], along(self.kernel, axis)
+        last = cell + max(kernel - stride, 0) // 2
+        return -((kernel - 1 - last) // stride), last // stride
 
     def weights(self, site: Site) -> Iterable[Term]:
         """Those of the kernel."""
-        return product(site.reads[0], site.makes[0], self.kernel**site.rank)
+        return product(site.reads[0], site.makes[0], volume(self.kernel, site.rank))
 
     def macs(self, site: Site) -> Iterable[Term]:
         """The kernel once an input pixel."""
@@ -201,21 +204,13 @@ class Dropout(SameWidth, Pointwise, Weightless, OneLayer, Operation):
     kind = "dropout"
 
 
-class _Pool(Divides, OneLayer):
-    """One value out of each block of pixels, whose sides are the strides."""
-
-    def reach(self, cell: int, axis: int) -> Span:
-        """The block."""
-        return self.strides[axis] * cell, self.strides[axis] * (cell + 1) - 1
-
-
-class MaxPool(_Pool, Operation):
+class MaxPool(Pools, Operation):
     """The largest value of each block of pixels, whose sides are the strides."""
 
     kind = "max_pool"
 
 
-class AveragePool(_Pool, Operation):
+class AveragePool(Pools, Operation):
     """The mean of each block of pixels, whose sides are the strides."""
 
     kind = "average_pool"
@@ -225,10 +220,6 @@ class Nearest(Multiplies, OneLayer, Operation):
     """Each pixel repeated."""
 
     kind = "nearest"
-
-    def reach(self, cell: int, axis: int) -> Span:
-        """The pixel that is repeated."""
-        return cell // self.strides[axis], cell // self.strides[axis]
 
 
 class Bilinear(Multiplies, OneLayer, Operation):

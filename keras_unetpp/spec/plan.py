@@ -12,20 +12,23 @@ from keras_unetpp.spec.attention import attend
 from keras_unetpp.spec.backbones import backbone
 from keras_unetpp.spec.choices import remembered
 from keras_unetpp.spec.context import CONTEXTS
-from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, MERGES, PIXELS, UPS
+from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, PIXELS
 from keras_unetpp.spec.facts import Sides
 from keras_unetpp.spec.fields import Spec
 from keras_unetpp.spec.forms import CHANNELS, CLASSES, FILTERS, Form
+from keras_unetpp.spec.geometry import halvings
 from keras_unetpp.spec.level import MEAN, Level, check_asked
+from keras_unetpp.spec.merges import MERGES
 from keras_unetpp.spec.names import head_name, up_label
-from keras_unetpp.spec.ops import Average, Backbone, Input, Output
+from keras_unetpp.spec.ops import Average, Backbone, Conv, Input, Output
 from keras_unetpp.spec.rows import IMAGE, Row, Structure, Writer, row_name
 from keras_unetpp.spec.topology import Node
+from keras_unetpp.spec.ups import UPS
 
 
 def variables(spec: Spec) -> Form:
     """Values of the variables of a linear form, in their order."""
-    values = (1, spec.channels, spec.classes, *spec.filters)
+    values = (1, spec.channels, spec.classes, *spec.filters, *spec.decoder_filters)
     return values if spec.backbone is None else (*values, *(tap.channels for tap in spec.taps))
 
 
@@ -43,12 +46,12 @@ def check_level(spec: Spec, level: Level) -> Level:
     return None if level is None else check_asked(level, "This network has heads for", spec.levels)
 
 
-_fields: Callable[[Spec], tuple] = attrgetter(*Structure._fields[:-1])
+_fields: Callable[[Spec], tuple] = attrgetter(*Structure._fields[:-2])
 
 
 def structure(spec: Spec) -> tuple:
     """The values of `Structure`; as a plain tuple, which is sooner made."""
-    return (*_fields(spec), spec.dropout > 0)
+    return (*_fields(spec), spec.dropout > 0, spec.decoder_filters != ())
 
 
 @remembered(1024)
@@ -66,9 +69,9 @@ def rows_of(structure: tuple, level: Level) -> tuple[Row, ...]:
     return keep(rows, (head_name(int(level)),))
 
 
-def lowest(structure: tuple) -> int:
-    """The resolution of the lowest row of a structure: every side is a multiple of 2 to it."""
-    return max(row.resolution for row in rows_of(structure, None))
+def lowest(structure: tuple) -> Sides:
+    """How often each axis is halved in the lowest row of a structure: its side is a multiple of 2 to that."""
+    return tuple(map(max, zip(*(row.halvings for row in rows_of(structure, None)), strict=True)))
 
 
 def keep(rows: tuple[Row, ...], outputs: Iterable[str]) -> tuple[Row, ...]:
@@ -88,7 +91,9 @@ class _Planner:
         self.chosen = chosen
         self.shift = 0 if chosen.stem else taps[0].row
         self.taps = {row: tap for tap in taps if (row := tap.row - self.shift) <= chosen.depth}
-        self.widths = FILTERS + chosen.depth + (chosen.depth not in self.taps)
+        filters = FILTERS + chosen.depth + (chosen.depth not in self.taps)
+        self.decoder = filters if chosen.decoder_filters else FILTERS
+        self.widths = filters + chosen.depth * chosen.decoder_filters
         self.writer = Writer(chosen)
         self.tips: dict[Node, str] = {}
 
@@ -98,14 +103,15 @@ class _Planner:
         PIXELS[self.chosen.normalization].write(self.writer)
         source = self.writer.tip
         for node in topologies.nodes(self.chosen.topology, self.chosen.depth):
-            reads = [self.tips[other] for other in topologies.reads(self.chosen.topology, node)] or [source]
+            others = topologies.reads(self.chosen.topology, node)
+            reads = [self.tips[other] for other in others] or [source]
             if node.column == 0 and node.row in self.taps:
                 self.encode(node, reads[0] if node.row - 1 in self.taps else source)
             else:
-                self.writer.begin(node.name, reads[0], node.row)
-                self.gather(node, reads)
+                self.writer.begin(node.name, reads[0], *node)
+                self.gather(node, reads, others[0].row if others else 0)
                 block = self.chosen.block if node.column == 0 else self.chosen.decoder_block or self.chosen.block
-                BLOCKS[block].write(self.writer, self.width(node.row))
+                BLOCKS[block].write(self.writer, self.width(node))
                 if not BLOCKS[block].attends:
                     attend(self.writer)
             if node.row == self.chosen.depth:
@@ -119,17 +125,17 @@ class _Planner:
         """The linear form that is one variable."""
         return tuple(int(position == variable) for position in range(self.widths + len(self.taps)))
 
-    def width(self, row: int) -> Form:
-        """The filters of a row."""
-        return self.unit(FILTERS + row)
+    def width(self, node: Node) -> Form:
+        """The filters of a node."""
+        return self.unit((self.decoder if node.column else FILTERS) + node.row)
 
     def halvings(self, row: int) -> Sides:
-        """How often each axis of a row was halved: once more in each row."""
-        return (row + self.shift,) * self.chosen.rank
+        """How often each axis of a row was halved: once more for each stride of 2 above it."""
+        return tuple(self.shift + times for times in halvings(self.chosen.strides, row, self.chosen.rank))
 
-    def strides(self, row: int) -> Sides:
-        """From a row to the one below, and back."""
-        return tuple(2 ** (low - high) for high, low in zip(self.halvings(row), self.halvings(row + 1), strict=True))
+    def strides(self, row: int, below: int) -> Sides:
+        """From a row to one below, and back."""
+        return tuple(2 ** (low - high) for high, low in zip(self.halvings(row), self.halvings(below), strict=True))
 
     def at(self, halvings: Sides) -> str:
         """The row just written, which is at that resolution."""
@@ -146,15 +152,24 @@ class _Planner:
         self.writer.begin(node.name, source)
         self.writer.add("backbone", Backbone(self.taps[node.row]), width=channels)
 
-    def gather(self, node: Node, reads: list[str]) -> None:
-        """Bring what the node reads to its resolution and join it."""
+    def gather(self, node: Node, reads: list[str], first: int) -> None:
+        """Bring what the node reads, the first of it out of that row, to its resolution and join it."""
         if node.column == 0:
-            if node.row:
-                DOWNS[self.chosen.down].write(self.writer, self.strides(node.row - 1))
+            if node.row and max(strides := self.strides(first, node.row)) > 1:
+                DOWNS[self.chosen.down].write(self.writer, strides)
             return
-        UPS[self.chosen.up].write(self.writer, self.strides(node.row), self.width(node.row))
+        self.up(self.strides(node.row, first), self.width(node))
         parts = (self.at(self.halvings(node.row)), *reads[1:])
-        MERGES[self.chosen.merge].write(self.writer, parts, self.width(node.row))
+        if len(parts) > 1:
+            MERGES[self.chosen.merge].write(self.writer, parts, self.width(node))
+
+    def up(self, strides: Sides, width: Form) -> None:
+        """Bring the row below to the resolution of a row; where that stays, to its width if up-sampling would."""
+        way = UPS[self.chosen.up]
+        if max(strides) > 1:
+            way.write(self.writer, strides, width)
+        elif way.to_width:
+            self.writer.add("up", Conv(1, initializer="glorot_uniform"), width=width)
 
     def finish(self, level: int) -> None:
         """The head of a level, up-sampled where row 0 is not at full resolution."""

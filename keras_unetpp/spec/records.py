@@ -9,6 +9,8 @@ BEFORE: dict[str, Any] = {
     **{"down": "max", "merge": "concat"},
     **{"attention": "none", "squeeze_ratio": 8, "context": "none"},
     **{"block_layers": (), "growth_rate": 16, "cardinality": 8, "bias": True, "activation_slope": 0.2},
+    **{"max_filters": None, "decoder_filters": ()},
+    **{"strides": (), "kernels": (), "dilations": ()},
 }
 """Field that came after the first version -> what every network had before."""
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from keras_unetpp.spec.activations import LeakyRelu, Slope
 from keras_unetpp.spec.facts import Operation, Sides
 from keras_unetpp.spec.forms import Form
+from keras_unetpp.spec.geometry import ByAxis, ByRow, at, joined
 from keras_unetpp.spec.names import layer_name
 from keras_unetpp.spec.norms import ACTIVATIONS, NORMS
 from keras_unetpp.spec.ops import Add, Conv, Dropout, Maximum
@@ -45,8 +46,8 @@ class Row(NamedTuple):
         return max(self.halvings)
 
     @property
-    def kernel(self) -> int:
-        """Side of its kernel; 0 without one."""
+    def kernel(self) -> ByAxis:
+        """Side of its kernel, or one for each axis; 0 without one."""
         return getattr(self.operation, "kernel", 0)
 
     @property
@@ -55,8 +56,8 @@ class Row(NamedTuple):
         return {self.name: self.channels, **{f"{self.name}:{at}": form for at, form in enumerate(self.more, 1)}}
 
     def cells(self, lowest: int) -> int:
-        """Pixels for one of a row whose axes were halved `lowest` times; of fixed sides, for an image."""
-        return self.fixed ** len(self.halvings) or 2 ** sum(lowest - times for times in self.halvings)
+        """Pixels for one of a row whose axes were halved `lowest` times in all; of fixed sides, for an image."""
+        return self.fixed ** len(self.halvings) or 2 ** (lowest - sum(self.halvings))
 
 
 def row_name(output: str) -> str:
@@ -65,7 +66,10 @@ def row_name(output: str) -> str:
 
 
 class Structure(NamedTuple):
-    """All of a Spec that its plan depends on: the fields of these names. Specs that differ in widths alone share it."""
+    """All of a Spec that its plan depends on: the fields of these names. Specs that differ in widths alone share it.
+
+    Of the last two fields it is whether the Spec has any.
+    """
 
     rank: int
     topology: str
@@ -74,6 +78,9 @@ class Structure(NamedTuple):
     block: str
     decoder_block: str | None
     block_layers: tuple[int, ...]
+    strides: ByRow
+    kernels: ByRow
+    dilations: tuple[int, ...]
     growth_rate: int
     cardinality: int
     attention: str
@@ -92,6 +99,7 @@ class Structure(NamedTuple):
     head: str
     head_kernel: int
     dropout: bool
+    decoder_filters: bool
 
 
 class Writer:
@@ -101,19 +109,20 @@ class Writer:
         chosen: of the Spec.
         part: the node or head that is being written.
         at_row: of the node.
+        at_column: of the node.
         tip: name of the row that the next one reads; empty before the first.
         rows: all, by name.
     """
 
     def __init__(self, chosen: Structure, rows: Iterable[Row] = ()) -> None:
         self.chosen = chosen
-        self.part, self.at_row = IMAGE, 0
+        self.part, self.at_row, self.at_column = IMAGE, 0, 0
         self.rows = {row.name: row for row in rows}
         self.tip = ""
 
-    def begin(self, part: str, after: str, at_row: int = 0) -> None:
+    def begin(self, part: str, after: str, at_row: int = 0, at_column: int = 0) -> None:
         """Go on with another part, from the row of that name."""
-        self.part, self.tip, self.at_row = part, after, at_row
+        self.part, self.tip, self.at_row, self.at_column = part, after, at_row, at_column
 
     def add(self, label: str, operation: Operation, reads: Sequence[str] = (), width: Form | None = None) -> str:
         """Write a row that is called by its part and a label.
@@ -155,10 +164,18 @@ class Writer:
 
     def steps(self, usual: int) -> range:
         """Numbers of the layers of a block, from 1 on: as many as the Spec has in this row, or else the usual."""
-        counts = self.chosen.block_layers
-        return range(1, (counts[min(self.at_row, len(counts) - 1)] if counts else usual) + 1)
+        return range(1, at(self.chosen.block_layers, self.at_row, usual) + 1)
 
-    def normed_conv(self, label: str, kernel: int, width: Form, reads: Sequence[str] = (), **more: Any) -> str:
+    def kernel(self, usual: int) -> ByAxis:
+        """Side of the convolutions of a block, or one an axis, as the Spec has it in this row, or else the usual."""
+        return joined(at(self.chosen.kernels, self.at_row, usual))
+
+    @property
+    def dilation(self) -> int:
+        """Step between the pixels of the kernels of a block, as the Spec has it in this row."""
+        return int(at(self.chosen.dilations, self.at_row, 1))
+
+    def normed_conv(self, label: str, kernel: ByAxis, width: Form, reads: Sequence[str] = (), **more: Any) -> str:
         """A convolution that a normalisation follows, if the Spec has one; with a bias unless it says otherwise."""
         bias = self.chosen.bias or NORMS[self.chosen.norm].operation is None
         return self.add(label, Conv(kernel, bias=bias, **more), reads, width)

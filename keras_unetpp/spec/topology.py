@@ -2,13 +2,14 @@
 
 A node X^{i,j} sits in row i (resolution: input / 2^i) and column j; column 0 is the encoder. Every node with
 j >= 1 reads the up-sampled X^{i+1,j-1} first and then skips from its own row. The topologies differ only in
-those skips, and `unet` keeps only the last diagonal of decoder nodes.
+those skips, and `unet` keeps only the last diagonal of decoder nodes. Networks before and beside the family keep a
+few nodes of that diagonal: what is below is then up-sampled over several rows at once.
 
 Source: Zhou et al., "UNet++: Redesigning Skip Connections to Exploit Multiscale Features in Image Segmentation",
 IEEE TMI 2020, section III; U-Net: Ronneberger et al., MICCAI 2015.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from keras_unetpp.spec.choices import BOTH, Choices, remembered
@@ -36,6 +37,8 @@ class Topology(NamedTuple):
         skips: the columns of its own row that a node of the given column (>= 1) reads, in reading order.
         ranks: for images (2), for volumes (3).
         every_level: it has all nodes; else the encoder and the last diagonal of decoder nodes.
+        rows: of the last diagonal, those in which a decoder node stands, by depth; row 0 is one. Of `every_level`, all.
+        above: rows above this one read no skips.
         alone: the topology that one level by itself is; empty: the same.
     """
 
@@ -45,16 +48,42 @@ class Topology(NamedTuple):
     ranks: tuple[int, ...] = BOTH
     every_level: bool = True
     alone: str = ""
+    rows: Callable[[int], Collection[int]] = range
+    above: int = 0
 
 
 RONNEBERGER, ZHOU = "Ronneberger et al., MICCAI 2015", "Zhou et al., IEEE TMI 2020"
 
+
+def _first(column: int) -> range:
+    return range(1)
+
+
+def _two_lowest(depth: int) -> set[int]:
+    return {0, max(depth - 2, 0), depth - 1}
+
+
 SKIPS: Choices[Topology] = Choices(
     {
-        "unet": Topology("U-Net: one decoder", RONNEBERGER, lambda column: range(1), every_level=False),
-        "unet_e": Topology("U-Nets of all depths on one encoder", ZHOU, lambda column: range(1), alone="unet"),
+        "unet": Topology("U-Net: one decoder", RONNEBERGER, _first, every_level=False),
+        "unet_e": Topology("U-Nets of all depths on one encoder", ZHOU, _first, alone="unet"),
         "unet+": Topology("short skips: the node before", ZHOU, lambda column: range(column - 1, column)),
         "unet++": Topology("dense skips: all nodes before", ZHOU, lambda column: range(column)),
+        "fcn": Topology(
+            "FCN-8s: skips in the two rows above the lowest, then to row 0 at once",
+            "Long et al., CVPR 2015",
+            *(_first, BOTH, False, "", _two_lowest, 1),
+        ),
+        "low_skip": Topology(
+            "DeepLab v3+: from the lowest row to row 1 at once, a skip there, then to row 0",
+            "Chen et al., ECCV 2018",
+            *(_first, BOTH, False, "", lambda depth: range(min(depth, 2)), 1),
+        ),
+        "direct": Topology(
+            "PSPNet: from the lowest row to row 0 at once, without skips",
+            "Zhao et al., CVPR 2017",
+            *(_first, BOTH, False, "", lambda depth: range(1), 1),
+        ),
     }
 )
 """`Spec.topology`."""
@@ -67,9 +96,10 @@ def nodes(topology: str, depth: int) -> tuple[Node, ...]:
     A node reads only nodes before it, and the nodes of level Lk come before those that only deeper levels need.
     """
     triangle = (Node(diagonal - column, column) for diagonal in range(depth + 1) for column in range(diagonal + 1))
-    if not SKIPS[topology].every_level:
-        return tuple(node for node in triangle if node.column == 0 or sum(node) == depth)
-    return tuple(triangle)
+    if SKIPS[topology].every_level:
+        return tuple(triangle)
+    rows = SKIPS[topology].rows(depth)
+    return tuple(node for node in triangle if node.column == 0 or (sum(node) == depth and node.row in rows))
 
 
 @remembered(None)
@@ -81,7 +111,10 @@ def reads(topology: str, node: Node) -> tuple[Node, ...]:
     row, column = node
     if column == 0:
         return (Node(row - 1, 0),) if row else ()
-    return (Node(row + 1, column - 1), *(Node(row, skip) for skip in SKIPS[topology].skips(column)))
+    chosen, diagonal = SKIPS[topology], row + column
+    below = min((other for other in chosen.rows(diagonal) if other > row), default=diagonal)
+    skips = chosen.skips(column) if row >= chosen.above else ()
+    return (Node(below, diagonal - below), *(Node(row, skip) for skip in skips))
 
 
 @remembered(None)

@@ -33,7 +33,8 @@ class Display(keras.callbacks.Callback):
         """Say where the results will be."""
         done = int(self.model.optimizer.iterations)
         resumed = f", resuming after epoch {done // self.steps}" if done else ""
-        self._say(f"{self.epochs} epochs of {self.steps} steps into {self.folder}{resumed}")
+        epochs = f"{self.epochs} epoch{'s' * (self.epochs != 1)}"
+        self._say(f"{epochs} of {self.steps} step{'s' * (self.steps != 1)} into {self.folder}{resumed}")
         self.bar.update(self.task, completed=done)
         self.bar.start()
 

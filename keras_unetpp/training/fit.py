@@ -82,7 +82,7 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
     settings = Recipe.from_dict({**(recipe or Recipe()).to_dict(), **fields}).for_classes(spec.classes)
     keras.utils.set_random_seed(settings.seed)
     losses.check_class_weights(settings.class_weights, spec.classes)
-    settings.crop_sides(spec.rank, spec.divisor)
+    settings.crop_sides(spec.rank, spec.divisors)
     thaw = _thaw(model, settings)
     samples, left_out, source = contents(data, spec.rank)
     last = settings.epochs if until is None else min(until, settings.epochs)
@@ -90,7 +90,7 @@ def fit(model: UNetPP, data: str | Path | DataFolder | Sequence[Sample], out: st
         run = Run(out, overwrite)
         spec = run.take_up(model, spec)
         settings = with_crop(run.crop_of(settings), spec, samples)
-        sides = settings.crop_sides(spec.rank, spec.divisor)
+        sides = settings.crop_sides(spec.rank, spec.divisors)
         if check_memory:
             check_free(spec, sides, settings.batch_size)
         run.start(spec, settings, resume, record(samples), data_changed)

@@ -35,18 +35,18 @@ def with_crop(recipe: Recipe, spec: Spec, samples: Sequence[Sample]) -> Recipe:
     """
     if recipe.crop is not None:
         return recipe
-    step = spec.divisor
-    usual = recipe.crop_sides(spec.rank, step)
+    steps = spec.divisors
+    usual = recipe.crop_sides(spec.rank, steps)
     if spec.rank == 2 or None not in spec.sides:
         sides = tuple(side or usual[at] for at, side in enumerate(spec.sides))
     else:
         looked = samples[:: max(len(samples) // MOST_LOOKED_AT, 1)]
         sizes = zip(*(image_size(one.image, spec.rank) for one in looked), strict=True)
         middle = [min(int(statistics.median(own)), MOST_SIDE) for own in sizes]
-        most = tuple(side or max(middle[at] // step, 1) * step for at, side in enumerate(spec.sides))
+        most = tuple(side or max(middle[at] // steps[at], 1) * steps[at] for at, side in enumerate(spec.sides))
         free = free_memory() or UNKNOWN
         fitting = largest_crop(spec, most, recipe.batch_size, round(SHARE * free))
-        sides = fitting or (step,) * spec.rank
+        sides = fitting or steps
     return recipe.replace(crop=sides[0] if len(set(sides)) == 1 else sides)
 
 

@@ -7,6 +7,7 @@ from keras_unetpp.kit.json_files import LARGEST
 from keras_unetpp.kit.validated import Validated, described, with_field_help
 from keras_unetpp.spec.cost import cost
 from keras_unetpp.spec.fields import Spec
+from keras_unetpp.spec.geometry import padded
 from keras_unetpp.spec.levels import default_size
 from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
@@ -74,7 +75,7 @@ class Budget(Validated):
         size = self.size * spec.rank if len(self.size) == 1 else self.size
         if len(size) != spec.rank:
             raise InputError(f"Budget.size needs {spec.rank} sides. Received: {self.size}.")
-        return tuple(-(-side // spec.divisor) * spec.divisor for side in size)
+        return padded(size, spec.divisors)
 
     def spent(self, spec: Spec) -> dict[str, int]:
         """What a network costs, for each limit that is set and has a closed form."""

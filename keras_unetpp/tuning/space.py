@@ -203,8 +203,8 @@ def describe(budget: Budget, values: Mapping[str, Any], spec: Spec | None, recip
     for name, value in {"depth": DEPTHS, **values}.items():
         if name not in known:
             raise InputError(f"There is no field {name!r} to search.{hint(name, known)} Fields: {', '.join(known)}.")
-        if name == "filters":
-            raise InputError("The search chooses filters, by width. Give width= a list to choose from instead.")
+        if name in ("filters", "decoder_filters"):
+            raise InputError(f"The search chooses {name}, by width. Give width= a list to choose from instead.")
         if name in LISTS or not isinstance(value, (list, tuple)):
             fixed[name] = value
         elif not value:
@@ -213,6 +213,11 @@ def describe(budget: Budget, values: Mapping[str, Any], spec: Spec | None, recip
             axes[name] = tuple(dict.fromkeys(tuple(one) if isinstance(one, list) else one for one in value))
     if WIDTH in fixed:
         axes[WIDTH] = (fixed.pop(WIDTH),)
+    if spec is not None and spec.decoder_filters:
+        raise InputError(
+            f"A search scales all widths by that of row 0. Received: a Spec of decoder_filters={spec.decoder_filters}."
+            " Search without, by spec.replace(decoder_filters=())."
+        )
     base = {**(spec or Spec()).to_dict(), **{name: value for name, value in fixed.items() if name in FIELDS}}
     base = {name: list(value) if isinstance(value, tuple) else value for name, value in base.items()
             if name != "filters" and name not in axes}  # fmt: skip
@@ -271,7 +276,7 @@ def _proposal(space: Space, values: Mapping[str, Any], width: int) -> Proposal:
     chosen = {name: value for name, value in values.items() if name in FIELDS}
     spec = Spec.from_dict({**space.spec, **chosen, WIDTH: width})
     recipe = Recipe.from_dict({**space.recipe.to_dict(), **{name: v for name, v in values.items() if name in RECIPE}})
-    recipe.crop_sides(spec.rank, spec.divisor)
+    recipe.crop_sides(spec.rank, spec.divisors)
     return Proposal(spec, recipe)
 
 

@@ -88,7 +88,7 @@ def _step(make: Make) -> int:
 
 def _widest(make: Make, budget: Budget, step: int, measure: Measure | None) -> int:
     """The widest multiple of `step` that keeps the budget, 0 if none does."""
-    low, high = 0, WIDEST // step
+    low, high = 0, min(WIDEST, make(step).max_filters or WIDEST) // step
     while low < high:
         middle = (low + high + 1) // 2
         if budget.fits(make(step * middle)):

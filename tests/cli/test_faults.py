@@ -8,6 +8,7 @@ import time
 
 import pytest
 from leftovers import temporary
+from sampling import sampled
 
 from keras_unetpp.cli import main
 from keras_unetpp.formats.keras_file import load_model
@@ -58,7 +59,7 @@ def refused(capsys, words):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [16, 120, *(pytest.param(size, marks=pytest.mark.sweep) for size in (60, 200))])
+@pytest.mark.parametrize("size", sampled([16, 60, 120, 200], [120]))
 def test_training_on_a_full_disk(disk, disk_folder, tmp_path, capsys, size):
     folder = disk(size)
     words = ["train", "--data", disk_folder, "--out", folder / "run", *TRAIN, "--epochs", "4"]

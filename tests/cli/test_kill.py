@@ -81,7 +81,7 @@ def test_training(disk_folder, tmp_path, pattern, sent):
         pytest.param(".1.new.*", "1", signal.SIGKILL, marks=pytest.mark.sweep),
         (".1.new.*", "1", signal.SIGINT),
         pytest.param(".m.*", "m.onnx", signal.SIGKILL, marks=pytest.mark.sweep),
-        (".s.*", "s.keras", signal.SIGKILL),
+        pytest.param(".s.*", "s.keras", signal.SIGKILL, marks=pytest.mark.sweep),
         pytest.param(".s.*", "s.keras", signal.SIGTERM, marks=pytest.mark.sweep),
     ],
 )
@@ -131,7 +131,8 @@ def test_predict(tmp_path_factory, tmp_path, pattern, sent):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.sweep)])
+@pytest.mark.sweep
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_search(disk_folder, tmp_path, sent):
     out = tmp_path / "out"
     recipe = ["--crop", "16", "--batch-size", "2", "--crops-per-epoch", "2", "--epochs", "1"]

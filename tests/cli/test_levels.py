@@ -1,9 +1,10 @@
-"""`levels --plot`."""
+"""`levels`, and what `levels --plot` draws."""
 
 import pytest
 
 from keras_unetpp import Spec, build, plot
 from keras_unetpp.cli import main
+from keras_unetpp.spec import cost
 
 
 def test_the_network_of_the_options_is_drawn(capsys, tmp_path):
@@ -13,6 +14,20 @@ def test_the_network_of_the_options_is_drawn(capsys, tmp_path):
     assert "L2" in said.out
     assert said.err == f"drawn in {path}\n"
     assert path.read_text(encoding="utf-8") == plot(Spec.preset("unet+", depth=2), level=1).svg
+
+
+def test_strides_and_kernels_are_said_by_row_and_axis(capsys):
+    volume = "levels --input-shape 12x32x32x1 --depth 2 --width 2 --strides"
+    assert main(f"{volume} 1x2x2,2 --kernels 1x3x3,3,3 --dilations 1,1,2".split()) == 0
+    spec = Spec(
+        (12, 32, 32, 1), depth=2, width=2, strides=((1, 2, 2), 2), kernels=((1, 3, 3), 3, 3), dilations=(1, 1, 2)
+    )
+    assert f"{cost(spec, 2).params:,}" in capsys.readouterr().out
+    assert main(f"{volume} 1x2x3,2".split()) == 2
+    assert capsys.readouterr().err == (
+        "error: Spec.strides must be depth = 2 entries, one from each row to the next, or one for all; each is 1 or 2,"
+        " or 3 of these, one an axis, as in ((1, 2, 2), 2) or 1x2x2,2. Received: ((1, 2, 3), 2).\n"
+    )
 
 
 def test_a_model_is_drawn(capsys, tmp_path):

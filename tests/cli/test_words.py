@@ -4,6 +4,8 @@ from keras_unetpp.cli.words import LEVEL, SIDES, converter, is_list, is_one, sev
 from keras_unetpp.recipe import Recipe
 from keras_unetpp.spec import Spec
 
+BY_ROW = tuple[int | tuple[int, ...], ...]
+
 
 @pytest.mark.parametrize(
     ("wanted", "word", "value"),
@@ -34,6 +36,10 @@ from keras_unetpp.spec import Spec
         (int | tuple[int, ...], "8,32,32", (8, 32, 32)),
         (int | tuple[int, ...], "32", 32),
         (tuple[float, ...] | None, "1,2.5", (1.0, 2.5)),
+        (BY_ROW, "1x2x2,2", ((1, 2, 2), 2)),
+        (BY_ROW, "1x2x2", ((1, 2, 2),)),
+        (BY_ROW, "2, 2,1", (2, 2, 1)),
+        (BY_ROW, "1x2xq,2", "1x2xq,2"),
     ],
 )
 def test_a_word_is_read_by_the_type_of_what_it_sets(wanted, word, value):

@@ -12,12 +12,13 @@ import pytest
 from keras_unetpp.compat import keras as of_keras
 from keras_unetpp.compat import keras_tuner as of_tuner
 from keras_unetpp.compat import tensorflow as of_tensorflow
+from keras_unetpp.compat import tf2onnx as of_tf2onnx
 from keras_unetpp.compat import tifffile as of_tifffile
 from keras_unetpp.compat.names import PrivateName
 from keras_unetpp.kit.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-ROOMS = (of_keras, of_tensorflow, of_tuner, of_tifffile)
+ROOMS = (of_keras, of_tensorflow, of_tuner, of_tifffile, of_tf2onnx)
 NAMES = [name for room in ROOMS for name in room.NAMES]
 INSTALLED = {"tensorflow": "tensorflow-cpu"}
 
@@ -69,7 +70,8 @@ def test_the_version_here_is_one_that_was_seen(name):
 def test_the_versions_that_may_be_installed_end_after_those_that_were_seen():
     options = configparser.ConfigParser()
     options.read(ROOT / "setup.cfg")
-    lines = f"{options['options']['install_requires']}\n{options['options.extras_require']['search']}".split("\n")
+    extras = options["options.extras_require"]
+    lines = "\n".join([options["options"]["install_requires"], extras["search"], extras["onnx"]]).split("\n")
     for name in NAMES:
         (line,) = {line for line in lines if re.match(rf"{INSTALLED.get(name.package, name.package)}>=", line)}
         low, high = re.match(r"[\w-]+>=([\d.]+),<([\d.]+)", line).groups()
@@ -221,3 +223,35 @@ def test_a_condition_that_is_sent_is_not_printed(capsys):
     assert capsys.readouterr().out == "others speak\n"
     choice.to_proto()
     assert capsys.readouterr().out == "1\n"
+
+
+def test_tf2onnx_leaves_a_reshape_that_is_an_output_its_rank():
+    # As it leaves a transpose of one channel; names decide whether it is an output when it is made simpler.
+    from onnx import TensorProto, helper
+    from onnxruntime import InferenceSession
+    from tf2onnx.graph import GraphUtil
+    from tf2onnx.optimizer import IdentityOptimizer, optimize_graph
+
+    constants = {"order": [0, 2, 3], "one": [1]}
+    nodes = [
+        helper.make_node("Shape", ["image"], ["sides"]),
+        helper.make_node("Gather", ["sides", "order"], ["open"]),
+        helper.make_node("Concat", ["open", "one"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["image", "shape"], ["L1"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "channels last",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, "h", "w"])],
+        [helper.make_tensor_value_info("L1", TensorProto.FLOAT, ["n", "h", "w", 1])],
+        [helper.make_tensor(name, TensorProto.INT64, [len(values)], values) for name, values in constants.items()],
+    )
+    whole = GraphUtil.create_graph_from_onnx_model(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    )
+    whole = IdentityOptimizer().optimize(whole, 0)
+    assert whole.get_node_by_output("L1").type == "Reshape"
+    proto = optimize_graph(whole, optimizers=of_tf2onnx.optimizers()).make_model("test")
+    session = InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    (got,) = session.run(None, {"image": np.zeros((2, 1, 5, 3), np.float32)})
+    assert got.shape == (2, 5, 3, 1)

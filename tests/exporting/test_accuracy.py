@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from sampling import sampled
 
 from keras_unetpp.exporting import export
 from keras_unetpp.exporting.accuracy import agreement, disagreement, masks_of
@@ -60,7 +61,7 @@ def target(tmp_path):
     assert not any(path.name.startswith(".") for path in tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("name", "quantize"), [*QUANTIZED, ("a.tflite", "dynamic")])
+@pytest.mark.parametrize(("name", "quantize"), sampled([*QUANTIZED, ("a.tflite", "dynamic")], QUANTIZED))
 def test_what_is_right_passes_without_a_word(name, quantize, model, data, target):
     options = {} if quantize == "dynamic" else {"calibration": data.images}
     with warnings.catch_warnings():
@@ -70,8 +71,8 @@ def test_what_is_right_passes_without_a_word(name, quantize, model, data, target
     assert report.accuracy[0].iou > 0.95
 
 
-@pytest.mark.parametrize(("name", "quantize"), QUANTIZED)
-@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize(("name", "quantize"), sampled(QUANTIZED, QUANTIZED[:1]))
+@pytest.mark.parametrize("labelled", sampled([False, True], [True]))
 def test_calibration_images_of_0_to_1(name, quantize, labelled, model, data, target, tmp_path):
     unit = data.images / 255
     options = {"labelled": (data.images, data.masks)} if labelled else {}
@@ -83,7 +84,7 @@ def test_calibration_images_of_0_to_1(name, quantize, labelled, model, data, tar
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "quantize"), QUANTIZED)
+@pytest.mark.parametrize(("name", "quantize"), sampled(QUANTIZED, QUANTIZED[1:2]))
 def test_ranges_that_do_not_reach_are_found_on_other_images(name, quantize, model, data, target, tmp_path):
     dark = data.images // 20
     for more in ({"images": list(data.images)}, {"labelled": (data.images, data.masks), "max_drop": 1}):
@@ -107,7 +108,7 @@ def test_masks_that_are_empty_everywhere_are_told(model, data, target):
 
 
 @pytest.mark.filterwarnings("ignore::keras_unetpp.kit.errors.InputWarning")
-@pytest.mark.parametrize("quantize", [None, "float16", "dynamic", "int8"])
+@pytest.mark.parametrize("quantize", sampled([None, "float16", "dynamic", "int8"], ["int8"]))
 @pytest.mark.parametrize("factor", [1 / 255, 0])
 def test_a_model_that_finds_nothing_proves_nothing(quantize, factor, model, data, target, tmp_path):
     options = {"labelled": (data.images * factor, data.masks)}

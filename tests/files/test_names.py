@@ -28,7 +28,7 @@ def test_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
         inside(root, name)
 
 
-@pytest.mark.parametrize("name", ["", None, 5, ["a"], "a\0b", "a" * 5000, {"a": 1}])
+@pytest.mark.parametrize("name", ["", None, 5, ["a"], "a\0b", "\n", "a/\x1bb", "a" * 5000, {"a": 1}])
 def test_what_is_no_name_is_refused(tmp_path, name):
     with pytest.raises(InputError, match=r"A name is required, within .* Received: "):
         inside(tmp_path, name)

@@ -53,7 +53,9 @@ for name in ("whole", "plain"):
     ("imports", "opened"),
     [
         ("import keras_unetpp as kup", "kup.load(name + suffix)"),
-        ("import keras_unetpp\nimport keras", "keras.models.load_model(name + suffix)"),
+        pytest.param(
+            "import keras_unetpp\nimport keras", "keras.models.load_model(name + suffix)", marks=pytest.mark.sweep
+        ),
         ("import keras\nimport keras_unetpp", "keras.models.load_model(name + suffix)"),
         pytest.param(
             "import tensorflow as tf\nimport keras_unetpp",

@@ -11,6 +11,7 @@ from keras_unetpp.formats.rebuild import network
 from keras_unetpp.formats.tflite import write as tflite
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.describe import select
+from keras_unetpp.graph.resampling import L2Pool
 from keras_unetpp.kit.errors import InputError
 from keras_unetpp.prediction.predictor import segment
 
@@ -105,6 +106,20 @@ def test_batch_norm_stays_where_folding_would_change_something(image):
     assert sorted(norms(folded)) == [*("x_0_0_after_relu", "x_0_0_after_shared", "x_0_0_beside", "x_0_0_last")]
 
 
+@pytest.mark.parametrize("strides", [(2, 2, 2), (1, 2, 2), (2, 1, 4)])
+def test_volumes_are_pooled_as_images(strides):
+    source = keras.Input((None, None, None, 3), name="image")
+    pools = [layers.MaxPooling3D(strides, name="x_0_0_max"), layers.AveragePooling3D(strides, name="x_0_0_average"),
+             L2Pool(strides, name="x_0_0_l2")]  # fmt: skip
+    heads = {f"L{at}": layers.Activation("tanh", name=f"L{at}")(one(source)) for at, one in enumerate(pools, 1)}
+    model = keras.Model(source, heads)
+    volume = np.random.default_rng(0).normal(size=(2, 4, 6, 9, 3)).astype("float32")
+    rebuilt = network(model, [1, 2, 3])
+    assert not any(isinstance(layer, (layers.MaxPooling3D, layers.AveragePooling3D)) for layer in rebuilt.layers)
+    for name, expected in outputs(model, volume).items():
+        np.testing.assert_allclose(outputs(rebuilt, volume)[name], expected, atol=1e-6)
+
+
 def test_such_a_network_as_functions_and_in_parts(model, image):
     own = signature(model)
     assert own.divisor == 2
@@ -143,7 +158,7 @@ def test_parts_whose_names_are_tangled_become_one(image):
 
 def test_an_error_names_layers_of_any_name(tmp_path):
     source = keras.Input((None, None, None, 1), name="image")
-    x = layers.MaxPooling3D(2, name="x_1_0_block3b_pool_2")(source)
+    x = layers.MaxPooling3D(3, 2, padding="same", name="x_1_0_block3b_pool_2")(source)
     x = layers.UpSampling3D(2, name="x_0_1_block3b_up")(x)
     model = keras.Model(source, layers.Activation("sigmoid", name="L1")(layers.Conv3D(1, 1, name="L1_conv")(x)))
     with pytest.raises(

@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sampling import sampled
 
 from keras_unetpp.graph.build import build
 from keras_unetpp.graph.describe import describe, select
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import PRESETS, Spec
+from keras_unetpp.spec import PRESETS, Spec, cost
 
 TOPOLOGIES = ("unet", "unet_e", "unet+", "unet++")
 EVERY = [(topology, depth) for topology in TOPOLOGIES for depth in (1, 2, 3, 4, 5)]
@@ -233,11 +234,26 @@ def test_what_build_takes(arguments, fields, expected):
     assert build(*arguments, **fields).spec == expected
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+OF_PAPERS = ["unet", "wide_unet", "unet_e", "unet+", "unet++", "reference"]
+
+
+@pytest.mark.parametrize("preset", OF_PAPERS)
 def test_presets_build(preset):
     assert build(preset=preset, depth=2, width=2, input_shape=(8, 8, 1)).name == preset.replace("+", "p").replace(
         "wide_unet", "unet"
     ).replace("reference", "unetpp")
+
+
+@pytest.mark.parametrize("preset", sampled([one for one in PRESETS if one not in OF_PAPERS], ["tiramisu56", "vnet++"]))
+def test_all_presets_build(preset):
+    """With two rows, since all of some are too many layers for a test."""
+    spec = Spec.preset(preset, depth=2, width=32)
+    spec = spec.replace(input_shape=(*(16,) * spec.rank, spec.channels))
+    model = build(spec)
+    assert model.spec == spec
+    assert model.count_params() == cost(spec).params
+    outputs = keras.tree.flatten(model(np.ones((1, *spec.input_shape))))
+    assert all(np.isfinite(one).all() and one.shape[1:-1] == spec.sides for one in outputs)
 
 
 @pytest.mark.parametrize(

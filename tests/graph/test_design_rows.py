@@ -8,11 +8,13 @@ import tensorflow as tf
 from keras_unetpp.exporting import export
 from keras_unetpp.graph.build import build
 from keras_unetpp.pruning import prune
-from keras_unetpp.spec import ACTIVATIONS, ATTENTIONS, BLOCKS, CONTEXTS, DOWNS, MERGES, Spec, plan
+from keras_unetpp.spec import ACTIVATIONS, ATTENTIONS, BLOCKS, CONTEXTS, DOWNS, MERGES, UPS, Spec, plan
 from keras_unetpp.tuning.tflite_bytes import tflite_bytes
 
-TABLES = {"block": BLOCKS, "down": DOWNS, "merge": MERGES, "attention": ATTENTIONS, "context": CONTEXTS}
-USUAL = {("block", "conv"), ("down", "max"), ("merge", "concat"), ("attention", "none"), ("context", "none")}
+TABLES = {"block": BLOCKS, "down": DOWNS, "up": UPS, "merge": MERGES, "attention": ATTENTIONS,
+          "context": CONTEXTS}  # fmt: skip
+USUAL = {("block", "conv"), ("down", "max"), ("up", "transpose"), ("up", "nearest"), ("up", "bilinear"),
+         ("merge", "concat"), ("attention", "none"), ("context", "none")}  # fmt: skip
 """What the networks of all other tests have."""
 
 ROWS = [(name, key) for name, table in TABLES.items() for key in table if (name, key) not in USUAL]
@@ -23,12 +25,21 @@ TOGETHER = {
                         "context": "pyramid_pooling"},
     "separable, inverted": {"block": "separable", "decoder_block": "inverted", "down": "strided", "merge": "add",
                             "norm": "none", "attention": "scse", "context": "atrous_pyramid", **LEAKY},
-    "grouped": {"block": "grouped", "down": "strided", "merge": "none", "attention": "scse",
-                "context": "pyramid_pooling", **LEAKY},
+    "grouped": {"block": "grouped", "down": "l2", "up": "pixel_shuffle", "merge": "none", "topology": "unet_e",
+                "attention": "scse", "context": "pyramid_pooling", **LEAKY},
+    "unpool": {"up": "unpool", "merge": "add", "block_layers": (1,)},
     "residual, preact": {"block": "residual", "decoder_block": "preact", "down": "max", "merge": "concat",
                          "block_layers": (3, 2, 1), "norm": "none", **LEAKY},
+    "conv, pass": {"decoder_block": "pass", "up": "bottleneck", "up_kernel": 3, "merge": "residual_path",
+                   "decoder_filters": (8, 4), "filters": (4, 8, 12)},
+    "direct": {"topology": "direct", "up": "narrowed", "norm": "batch"},
+    "fcn": {"topology": "fcn", "up_kernel": 4, "merge": "add", "depth": 3, "filters": (4, 6, 8, 8)},
 }  # fmt: skip
 """Networks that between them have all rows."""
+
+
+NEEDS = {"none": {"topology": "unet_e"}}
+"""Rows that cannot be in the usual networks, and the fields with which they can."""
 
 
 def spec_of(shape=(16, 16, 3), **fields):
@@ -52,7 +63,9 @@ def never_moved(model, x):
 @pytest.mark.parametrize(("name", "key"), [*ROWS, ("activation", "prelu")])
 def test_a_step_moves_all_weights_and_each_level_is_the_same_cut_out_or_saved(name, key, tmp_path):
     keras.utils.set_random_seed(0)
-    model = build(spec_of(**{name: key}))
+    wide = getattr(TABLES.get(name, {}).get(key), "multiple", 1)
+    widths = {"filters": (4 * wide, 8 * wide, 8 * wide)} if wide > 1 else {}
+    model = build(spec_of(**{name: key}, **widths, **NEEDS.get(key, {})))
     x = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype("float32")
     assert never_moved(model, x) == []
     model.save(tmp_path / "model.keras")
@@ -127,12 +140,11 @@ def test_all_rows_are_exported(name, shape, tmp_path, small_backbone):
                            "ranks", (rank,))
     }  # fmt: skip
     specs = [spec_of(shape, **fields)]
-    if rank == 2:
-        specs.append(spec_of(filters=(4, 6), backbone=small_backbone, **fields))
+    if rank == 2 and UPS[fields.get("up", "transpose")].down is None:
+        depth = fields.get("depth", 2)
+        specs.append(spec_of(**{**fields, "filters": (4, 8, 8)[:depth]}, backbone=small_backbone))
     for number, spec in enumerate(specs):
         model = build(spec)
-        pooled = rank == 3 and spec.down != "strided"  # TFLite pools images alone
-        for path in ("model.onnx", "saved", *(() if pooled else ("model.tflite",))):
+        for path in ("model.onnx", "saved", "model.tflite"):
             export(model, tmp_path / f"{number}_{path}")
-        if not pooled:
-            assert (tmp_path / f"{number}_model.tflite").stat().st_size <= tflite_bytes(spec)
+        assert (tmp_path / f"{number}_model.tflite").stat().st_size <= tflite_bytes(spec)

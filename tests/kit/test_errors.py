@@ -1,5 +1,7 @@
 """Messages as people see them."""
 
+import pytest
+
 from keras_unetpp.kit.errors import InputError, InputWarning
 
 
@@ -15,3 +17,8 @@ def test_the_middle_of_a_very_long_message_is_left_out():
 def test_a_message_of_ordinary_length_stays():
     text = "It must be one of a, b. Received: 'c'. " * 40
     assert str(InputError(text)) == text
+
+
+@pytest.mark.parametrize("kind", [InputError, InputWarning])
+def test_a_message_is_one_line_whatever_the_names_in_it_hold(kind):
+    assert str(kind("zoo/\n/spec.json\x1b[2J is missing.")) == r"zoo/\x0a/spec.json\x1b[2J is missing."

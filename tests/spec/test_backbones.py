@@ -99,6 +99,11 @@ def test_picture_and_table():
         "   x_1_0  x_1_1        32 filters, 16 channels of efficientnet_lite0",
         "      x_2_0            24 channels of efficientnet_lite0",
     ]
+    assert picture(Spec(backbone=LITE, depth=2, decoder_filters=(8, 12))).splitlines() == [
+        "x_0_0  x_0_1  x_0_2    16 filters, 8 in the decoder",
+        "   x_1_0  x_1_1        16 channels of efficientnet_lite0, 12 in the decoder",
+        "      x_2_0            24 channels of efficientnet_lite0",
+    ]
     assert [row.nodes for row in level_costs(Spec(backbone=LITE))] == [3, 6, 10, 15, 15]
 
 

@@ -6,7 +6,7 @@ from counting import built, counted, counted_parts, farthest
 
 from keras_unetpp.graph.describe import select
 from keras_unetpp.graph.layers import MAKERS
-from keras_unetpp.spec import Spec, cost, node_costs, plan, receptive_radius
+from keras_unetpp.spec import UPS, Spec, cost, node_costs, plan, receptive_radius
 from keras_unetpp.spec.choices import Choices, OrNone
 from keras_unetpp.spec.fields import FIELDS
 from keras_unetpp.spec.forms import value
@@ -67,6 +67,27 @@ def test_parameters_macs_memory_and_shapes_are_those_of_the_layers(name, key, ra
         sides = [row.fixed or side // 2**times for side, times in zip(spec.sides, row.halvings, strict=True)]
         shapes = [tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(layer.output)]
         assert shapes == [(*sides, value(form, variables(spec))) for form in row.outputs.values()]
+
+
+JUMPS = [
+    *(("direct", up, rank) for up, row in UPS.items() if row.down is None for rank in row.ranks),
+    ("fcn", "transpose", 2),
+]
+"""Nodes that read over several rows at once, through each way of up-sampling."""
+
+
+@pytest.mark.parametrize(("topology", "up", "rank"), JUMPS)
+def test_over_several_rows_at_once(topology, up, rank):
+    shape = (*((16, 8, 8)[:rank]), 3)
+    fields = {"topology": topology, "depth": 3, "filters": (4, 4, 8, 8), "norm": "none", "up_kernel": 3, "up": up}
+    spec = Spec(shape, head_activation="linear", **fields)
+    model, order = built(spec)
+    assert counted(model, order) == cost(spec)
+    found = {part: (one.params, one.macs, one.activation_bytes) for part, one in node_costs(spec).items()}
+    assert found == counted_parts(order)
+    if rank == 2:
+        whole = spec.replace(input_shape=(None, None, 1), decoder_block="pass")
+        assert farthest(select(built(whole)[0]), spec.divisor, receptive_radius(whole)) == receptive_radius(whole)
 
 
 @pytest.mark.parametrize(("name", "key", "rank"), CASES)

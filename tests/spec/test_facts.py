@@ -23,6 +23,7 @@ from keras_unetpp.spec.facts import (
 from keras_unetpp.spec.forms import constant, value
 from keras_unetpp.spec.ops import Add, AveragePool, Bilinear, Concat, Conv, Dropout, MaxPool, Nearest, TransposedConv
 from keras_unetpp.spec.plan import variables
+from keras_unetpp.spec.resampling import L2Pool, PixelShuffle, Unpool
 from keras_unetpp.spec.rows import Row
 
 THICK = (1, 2, 2)
@@ -34,18 +35,22 @@ CASES = [
     *(Conv(3, dilation=2), Conv(3, dilation=4), Conv(2, dilation=3), Conv(3, groups=2), Conv(3, (2, 2), groups=4)),
     *(Conv(3, depthwise=True), Conv(3, (2, 2), depthwise=True, bias=False), Conv(3, bias=False)),
     *(Conv(3, strides=THICK), Conv(2, strides=(2, 2, 2)), Conv(3, dilation=2, strides=(1, 1, 1))),
+    *(Conv((1, 3, 3), dilation=2), Conv((3, 1, 5)), Conv((5, 1), (2, 2)), Conv((1, 3), depthwise=True, dilation=3)),
+    *(TransposedConv((1, 2, 2), THICK), TransposedConv((1, 4, 3), THICK), TransposedConv((3, 1), (2, 1))),
     *(TransposedConv(kernel, (2, 2)) for kernel in (2, 3, 4, 5)),
     *(TransposedConv(4, (4, 4)), TransposedConv(3, THICK), TransposedConv(3, (1, 1))),
     *(MaxPool((2, 2)), MaxPool((4, 2)), MaxPool(THICK)),
     *(AveragePool((2, 2)), AveragePool(THICK), PRelu(), LeakyRelu(), Slope()),
     *(Nearest((2, 2)), Nearest((4, 4)), Nearest(THICK)),
     *(Bilinear((2, 2)), Bilinear((4, 4))),
+    *(PixelShuffle((2, 2)), PixelShuffle(THICK), Conv(3, alike=2), L2Pool((2, 2)), L2Pool(THICK)),
 ]
 
 
 def placed(operation):
     """The operation in a row of its own after an input of 4 channels and of 8 pixels a side; its site."""
-    rank = len(getattr(operation, "strides", ())) or 2
+    kernel = getattr(operation, "kernel", ())
+    rank = len(getattr(operation, "strides", ())) or (len(kernel) if isinstance(kernel, tuple) else 0) or 2
     spec = Spec((*(None,) * rank, 3), classes=4, depth=1, filters=(4, 6))
     variable = constant(1, variables(spec))
     four = tuple(4 * one for one in variable)
@@ -136,6 +141,10 @@ def test_widths_and_resolutions_that_do_not_fit_are_refused():
     one, other = (1, 0, 0, 1, 0), (1, 0, 0, 0, 1)
     with pytest.raises(ValueError, match=r"^Add\(\) reads tensors of different width"):
         Add().channels([one, other], None)
+    with pytest.raises(ValueError, match=r"^Unpool\(.*\) reads values and places of different width"):
+        Unpool((2, 2)).channels([one, other], None)
+    with pytest.raises(ValueError, match=r"^Unpool\(.*\) reads values and places of different resolution"):
+        Unpool((2, 2)).halvings([(1, 1), (0, 1)])
     with pytest.raises(ValueError, match=r"^Concat\(\) reads rows of different resolution"):
         Concat().halvings([(0, 0), (0, 1)])
     with pytest.raises(ValueError, match=r"^Add\(\) reads rows of different sides: \[0, 1\]\.$"):

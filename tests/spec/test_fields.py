@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import BLOCKS, PRESETS, Spec
+from keras_unetpp.spec import BLOCKS, DOWNS, MERGES, PRESETS, SKIPS, UPS, Spec, plan
 from keras_unetpp.spec.fields import ACTIVATIONS, FIELDS, check_sides
 
 SHAPE = (64, 64, 3)
@@ -18,9 +18,14 @@ NOT_DEFAULT = {
     "topology": "unet+",
     "depth": 3,
     "filters": (4, 8, 12),
+    "max_filters": 16,
+    "decoder_filters": (4, 16, 8),
     "block": "preact",
     "decoder_block": "conv",
     "block_layers": (1, 2, 3, 2),
+    "strides": (),
+    "kernels": ((1, 3), 3, 5, (3, 1)),
+    "dilations": (1, 1, 2, 4),
     "growth_rate": 12,
     "cardinality": 2,
     "attention": "scse",
@@ -48,6 +53,14 @@ NOT_DEFAULT = {
     "head_kernel": 3,
     "head_activation": "linear",
 }
+
+
+THICK = {"input_shape": (12, 64, 64, 1), "strides": ((1, 2, 2), 2, (1, 2, 2), (2, 2, 2))}
+"""What a Spec with a backbone cannot have: volumes of thick slices."""
+
+
+def plain(value):
+    return list(map(plain, value)) if isinstance(value, tuple) else value
 
 
 def test_defaults():
@@ -79,7 +92,7 @@ def test_every_field_has_help_and_is_in_the_round_trip():
     assert all(item.metadata["help"] for item in FIELDS.values())
 
 
-@pytest.mark.parametrize("spec", [Spec(), Spec(**NOT_DEFAULT), *map(Spec.preset, PRESETS)])
+@pytest.mark.parametrize("spec", [Spec(), Spec(**NOT_DEFAULT), Spec(**THICK), *map(Spec.preset, PRESETS)])
 def test_round_trips(spec):
     assert Spec.from_json(spec.to_json()) == spec
     assert Spec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
@@ -88,7 +101,9 @@ def test_round_trips(spec):
 
 def test_json_holds_every_field_and_nothing_else():
     values = json.loads(Spec(**NOT_DEFAULT).to_json())
-    assert values == {key: list(value) if isinstance(value, tuple) else value for key, value in NOT_DEFAULT.items()}
+    assert values == {key: plain(value) for key, value in NOT_DEFAULT.items()}
+    assert Spec.from_dict(Spec(**THICK).to_dict()).strides == THICK["strides"]
+    assert Spec(**THICK).to_dict()["strides"] == [[1, 2, 2], 2, [1, 2, 2], [2, 2, 2]]
 
 
 def test_json_may_leave_defaults_out():
@@ -116,6 +131,35 @@ def test_replace(changes, filters):
 
 
 @pytest.mark.parametrize(
+    ("fields", "changes", "filters", "decoder_filters"),
+    [
+        ({}, {"max_filters": 10}, (4, 8, 10, 10), (6, 10, 9)),
+        ({}, {"max_filters": 16, "depth": 5}, (4, 8, 10, 12, 16, 16), (6, 10, 9, 16, 16)),
+        ({}, {"max_filters": 9, "width": 3}, (3, 6, 9, 9), (6, 9, 9)),
+        ({"max_filters": 30}, {"depth": 5}, (4, 8, 10, 12, 24, 30), (6, 10, 9, 18, 30)),
+        ({"max_filters": 30}, {"depth": 5, "max_filters": None}, (4, 8, 10, 12, 24, 48), (6, 10, 9, 18, 36)),
+        ({}, {"depth": 1}, (4, 8), (6,)),
+        ({}, {"decoder_filters": ()}, (4, 8, 10, 12), ()),
+        ({}, {"decoder_filters": [1, 2, 3]}, (4, 8, 10, 12), (1, 2, 3)),
+    ],
+)
+def test_replace_of_decoder_widths_and_of_where_widths_stop(fields, changes, filters, decoder_filters):
+    spec = Spec(SHAPE, depth=3, filters=(4, 8, 10, 12), decoder_filters=(6, 10, 9), **fields)
+    changed = spec.replace(**changes)
+    assert (changed.filters, changed.decoder_filters) == (filters, decoder_filters)
+
+
+def test_widths_stop_doubling_at_max_filters():
+    assert Spec(max_filters=320).filters == (32, 64, 128, 256, 320)
+    assert Spec(max_filters=320, depth=6, width=40).filters == (40, 80, 160, 320, 320, 320, 320)
+    assert Spec(max_filters=24).filters == (24,) * 5
+    assert Spec(max_filters=24, backbone="mobilenet_v2").filters == (16, 24, 24, 24)
+    assert Spec.preset("unet++", max_filters=320).filters == (32, 64, 128, 256, 320)
+    level = Spec(depth=3, decoder_filters=(8, 10, 12)).at_level(2)
+    assert (level.filters, level.decoder_filters) == ((32, 64, 128), (8, 10))
+
+
+@pytest.mark.parametrize(
     ("name", "filters", "topology", "deep_supervision"),
     [
         ("unet", (32, 64, 128, 256, 512), "unet", False),
@@ -132,7 +176,7 @@ def test_presets(name, filters, topology, deep_supervision):
 
 
 def test_preset_table_is_the_tested_one():
-    assert list(PRESETS) == ["unet", "wide_unet", "unet_e", "unet+", "unet++", "reference"]
+    assert list(PRESETS)[:6] == ["unet", "wide_unet", "unet_e", "unet+", "unet++", "reference"]
 
 
 @pytest.mark.parametrize(
@@ -210,8 +254,40 @@ ERRORS = [
         {"filters": (8, 0), "depth": 1},
         "Spec.filters must be depth + 1 = 2 positive whole numbers, one a row. Received: (8, 0).",
     ),
-    ({"topology": "unet3+"}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: 'unet3+'."),
-    ({"topology": ["unet"]}, "Spec.topology must be one of 'unet', 'unet_e', 'unet+', 'unet++'. Received: ['unet']."),
+    ({"max_filters": 0}, "Spec.max_filters must be a whole number from 1 to 65536. Received: 0."),
+    (
+        {"max_filters": 16, "filters": (8, 17), "depth": 1},
+        "Spec.filters must be at most max_filters=16 each. Received: (8, 17). Use a larger max_filters, or none.",
+    ),
+    (
+        {"max_filters": 16, "width": 32},
+        "Spec.filters must be at most max_filters=16 each. Received: (32, 16, 16, 16, 16). Use a larger max_filters, or"
+        " none.",
+    ),
+    *(
+        (
+            {"decoder_filters": widths, "depth": 2},
+            f"Spec.decoder_filters must be depth = 2 positive whole numbers, of rows 0..depth-1. Received: {widths}.",
+        )
+        for widths in [(8,), (8, 16, 32), (8, 0), (8, 8.0)]
+    ),
+    ({"decoder_filters": 8}, "Spec.decoder_filters must be a tuple or list. Received: 8."),
+    (
+        {"decoder_filters": (8, 12), "depth": 2, "max_filters": 10, "width": 4},
+        "Spec.decoder_filters must be at most max_filters=10 each. Received: (8, 12). Use a larger max_filters, or"
+        " none.",
+    ),
+    (
+        {"decoder_filters": (8, 12), "depth": 2, "block": "grouped"},
+        "Spec.cardinality must divide all decoder_filters for block='grouped'. Received: cardinality=8, (8, 12). Use a"
+        " divisor of 4.",
+    ),
+    (
+        {"decoder_filters": (8, 12), "depth": 2, "norm": "group"},
+        "Spec.norm_groups must divide all filters. Received: norm_groups=8, (32, 64, 128, 8, 12).",
+    ),
+    ({"topology": "unet3+"}, f"Spec.topology must be one of {', '.join(map(repr, SKIPS))}. Received: 'unet3+'."),
+    ({"topology": ["unet"]}, f"Spec.topology must be one of {', '.join(map(repr, SKIPS))}. Received: ['unet']."),
     ({"block": "resid"}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: 'resid'."),
     ({"block": None}, f"Spec.block must be one of {', '.join(map(repr, BLOCKS))}. Received: None."),
     ({"decoder_block": "x"}, f"Spec.decoder_block must be one of none, {', '.join(map(repr, BLOCKS))}. Received: 'x'."),
@@ -224,6 +300,36 @@ ERRORS = [
         for layers in [(2, 2), (0,), (2, 33, 2), (2.0,)]
     ),
     ({"block_layers": 2}, "Spec.block_layers must be a tuple or list. Received: 2."),
+    *(
+        (
+            {"strides": strides, "depth": 2, "input_shape": (None, None, None, 1)},
+            "Spec.strides must be depth = 2 entries, one from each row to the next, or one for all; each is 1 or 2, or"
+            " 3 of these, one an axis, as in ((1, 2, 2), 2) or 1x2x2,2. Received:"
+            f" {strides!r}.",
+        )
+        for strides in [2, "1x2xq,2", (2, 2, 2), (4,), ((1, 2),), (0, True), (((1, 2, 2), 2), 2)]
+    ),
+    *(
+        (
+            {"kernels": kernels, "depth": 2},
+            "Spec.kernels must be depth + 1 = 3 entries, one a row, or one for all; each is an odd number from 1 to 15,"
+            f" or 2 of these, one an axis, as in ((1, 3), 3) or 1x3,3. Received: {kernels!r}.",
+        )
+        for kernels in [3, (2,), (3, 3), (17,), ((1, 3, 3),), None]
+    ),
+    *(
+        (
+            {"dilations": dilations, "depth": 2},
+            "Spec.dilations must be depth + 1 = 3 entries, one a row, or one for all; each is a whole number from 1 to"
+            f" 32. Received: {dilations!r}.",
+        )
+        for dilations in [2, (0,), (1, 2), (33,), ((1, 2),), (1.0,)]
+    ),
+    (
+        {"backbone": "resnet50", "strides": (2,)},
+        "Spec.strides is for networks without a backbone, whose rows halve every side. Received: strides=(2,),"
+        " backbone='resnet50'. Leave one of them out.",
+    ),
     ({"growth_rate": 0}, "Spec.growth_rate must be a whole number from 1 to 65536. Received: 0."),
     ({"cardinality": 0}, "Spec.cardinality must be a whole number from 1 to 65536. Received: 0."),
     (
@@ -280,12 +386,26 @@ ERRORS = [
     ),
     ({"dropout": 1}, "Spec.dropout must be a number from 0.0 to 0.95. Received: 1."),
     ({"dropout": True}, "Spec.dropout must be a number from 0.0 to 0.95. Received: True."),
-    ({"down": "stride"}, "Spec.down must be one of 'max', 'average', 'strided'. Received: 'stride'."),
-    ({"merge": "sum"}, "Spec.merge must be one of 'concat', 'add', 'none', 'gate'. Received: 'sum'."),
-    ({"up": "pixel"}, "Spec.up must be one of 'transpose', 'nearest', 'bilinear'. Received: 'pixel'."),
+    ({"down": "stride"}, f"Spec.down must be one of {', '.join(map(repr, DOWNS))}. Received: 'stride'."),
+    ({"merge": "sum"}, f"Spec.merge must be one of {', '.join(map(repr, MERGES))}. Received: 'sum'."),
+    ({"up": "pixel"}, f"Spec.up must be one of {', '.join(map(repr, UPS))}. Received: 'pixel'."),
     (
         {"up": "bilinear", "input_shape": (16, 16, 16, 1)},
-        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use 'transpose' or 'nearest'.",
+        "Spec.up='bilinear' is for 2-D: Keras has none for 3-D. Use"
+        f" {' or '.join(repr(name) for name, row in UPS.items() if 3 in row.ranks)}.",
+    ),
+    (
+        {"up": "bottleneck", "filters": (4, 6), "depth": 1},
+        "Spec.filters must be multiples of 4 for up='bottleneck'. Received: (4, 6). Use other widths.",
+    ),
+    (
+        {"up": "bottleneck", "filters": (4, 8), "decoder_filters": (6,), "depth": 1},
+        "Spec.filters must be multiples of 4 for up='bottleneck'. Received: (4, 8, 6). Use other widths.",
+    ),
+    (
+        {"up": "bottleneck", "filters": (8, 16), "norm": "group", "norm_groups": 4, "depth": 1},
+        "Spec.filters must be multiples of 4 times norm_groups=4 for up='bottleneck'. Received: (8, 16). Use other"
+        " widths, or another norm.",
     ),
     ({"up_kernel": 1}, "Spec.up_kernel must be a whole number from 2 to 16. Received: 1."),
     (
@@ -360,6 +480,20 @@ ERRORS = [
         "Spec.topology='unet_e' needs deep_supervision=True: without the heads of L1..L(d-1) no loss reaches the"
         " decoder nodes of those levels. Use topology='unet' for a single U-Net.",
     ),
+    (
+        {"up": "unpool", "down": "strided"},
+        "Spec.up='unpool' undoes down='max'. Received: down='strided'. Use down='max', or another up.",
+    ),
+    (
+        {"up": "unpool", "backbone": "resnet50"},
+        "Spec.up='unpool' reads where the own encoder's pooling found its values,"
+        " which a backbone does not tell. Received: backbone='resnet50'. Use another up, or no backbone.",
+    ),
+    (
+        {"merge": "none", "depth": 2},
+        "Spec.merge='none' reads no skips, and topology='unet++' differs from others by its"
+        f" skips alone. Use topology={' or '.join(repr(name) for name in SKIPS if '+' not in name)}, or another merge.",
+    ),
     ({"topolgy": "unet"}, f"Spec has no field 'topolgy'. Did you mean 'topology'? Fields: {NAMES}."),
     ({"filter": (1, 2)}, f"Spec has no field 'filter'. Did you mean 'filters'? Fields: {NAMES}."),
     ({"zzz": 1}, f"Spec has no field 'zzz'. Fields: {NAMES}."),
@@ -403,7 +537,8 @@ def test_replace_refuses_any_depth_that_spec_refuses(depth):
 def test_unknown_preset(name, text):
     with pytest.raises(InputError) as caught:
         Spec.preset(name)
-    assert str(caught.value) == f"{text} Presets: unet, wide_unet, unet_e, unet+, unet++, reference."
+    more = "".join(f", {one}" for one in list(PRESETS)[6:])
+    assert str(caught.value) == f"{text} Presets: unet, wide_unet, unet_e, unet+, unet++, reference{more}."
 
 
 @pytest.mark.parametrize("level", [0, 5, "mean", None])
@@ -429,6 +564,13 @@ def test_json_errors(text, start):
 
 def test_unet_e_of_depth_1_is_a_unet_and_needs_no_deep_supervision():
     assert Spec(topology="unet_e", depth=1, deep_supervision=False).levels == (1,)
+
+
+@pytest.mark.parametrize("fields", [{"topology": "unet"}, {"topology": "unet_e"}, {"depth": 1}], ids=str)
+def test_segnet_is_three_fields_and_a_topology_without_skips_of_its_own(fields):
+    spec = Spec(**{"depth": 2, "down": "max", "up": "unpool", "merge": "none", **fields})
+    assert {row.kind for row in plan(spec)} >= {"max_pool", "max_place", "unpool"}
+    assert not any(row.kind == "concat" for row in plan(spec))
 
 
 def test_check_sides_accepts_multiples_and_unknown():

@@ -3,7 +3,7 @@
 import pytest
 
 from keras_unetpp.kit.errors import InputError
-from keras_unetpp.spec import Spec, plan
+from keras_unetpp.spec import Spec, cost, plan
 from keras_unetpp.spec.forms import value
 from keras_unetpp.spec.plan import keep, variables
 from keras_unetpp.spec.topology import SKIPS
@@ -119,6 +119,23 @@ def test_specs_that_differ_in_numbers_of_channels_share_one_plan():
     assert plan(Spec(SHAPE)) is not plan(Spec(SHAPE, dropout=0.1))
 
 
+def test_decoder_nodes_have_widths_of_their_own():
+    spec = Spec(SHAPE, classes=2, depth=2, filters=(4, 5, 6), decoder_filters=(7, 8))
+    v = variables(spec)
+    assert v == (1, 3, 2, 4, 5, 6, 7, 8)
+    last = {row.part: value(row.channels, v) for row in plan(spec)}
+    assert last == {
+        **{"image": 3, "x_0_0": 4, "x_1_0": 5, "x_2_0": 6, "x_0_1": 7, "x_1_1": 8, "x_0_2": 7, "L1": 2, "L2": 2}
+    }
+    rows = {row.name: row for row in plan(spec)}
+    assert value(rows["x_0_1_up"].channels, v) == 7
+    assert value(rows["x_0_2_concat"].channels, v) == 7 + 4 + 7
+    other = Spec(SHAPE, depth=2, filters=(1, 2, 3), decoder_filters=(4, 5))
+    assert plan(spec) is plan(other)
+    assert plan(spec) is not plan(other.replace(decoder_filters=()))
+    assert cost(spec.replace(decoder_filters=(4, 5))) == cost(spec.replace(decoder_filters=()))
+
+
 @pytest.mark.parametrize("topology", ["unet_e", "unet+", "unet++"])
 def test_a_level_is_the_network_of_that_depth(topology):
     spec = Spec(SHAPE, topology=topology, filters=(3, 4, 5, 6, 7), block="preact", dropout=0.1)
@@ -159,3 +176,31 @@ def test_unknown_level(fields, level, text):
     with pytest.raises(InputError) as caught:
         plan(Spec(SHAPE, **fields), level)
     assert str(caught.value) == text
+
+
+def test_a_residual_path_is_as_long_as_its_node_is_far_to_the_right():
+    spec = Spec(SHAPE, topology="unet", depth=3, filters=(4, 5, 6, 7), norm="none", merge="residual_path")
+    for node, count in {"x_2_1": 1, "x_1_2": 2, "x_0_3": 3}.items():
+        labels = [f"path1_{what}{step}" for step in range(1, count + 1) for what in ("conv", "shortcut", "add")]
+        assert [name for name in steps(spec, node) if name.startswith("path") and "act" not in name] == labels
+    rows = {row.name: row for row in plan(spec)}
+    assert rows["x_0_3_path1_shortcut2"].reads == rows["x_0_3_path1_conv2"].reads == ("x_0_3_act_path1_add1",)
+    assert rows["x_0_3_concat"].reads == ("x_0_3_up", "x_0_3_act_path1_add3")
+    assert {value(rows[f"x_0_3_path1_{one}1"].channels, variables(spec)) for one in ("conv", "add")} == {4}
+
+
+def test_linknets_decoder():
+    """Chaurasia and Culurciello, VCIP 2017, figure 2: a sum with the encoder, then 1x1, transposed, 1x1."""
+    fields = {"up": "bottleneck", "up_kernel": 3, "merge": "add", "decoder_block": "pass"}
+    spec = Spec(SHAPE, topology="unet", depth=2, filters=(4, 8, 16), norm="none", **fields)
+    found = [(row.name, value(row.channels, variables(spec)), row.kernel) for row in plan(spec) if row.part == "x_1_1"]
+    assert found == [
+        ("x_1_1_up_reduce", 4, 1),
+        ("x_1_1_act_up_reduce", 4, 0),
+        ("x_1_1_up", 4, 3),
+        ("x_1_1_act_up", 4, 0),
+        ("x_1_1_up_expand", 8, 1),
+        ("x_1_1_act_up_expand", 8, 0),
+        ("x_1_1_sum", 8, 0),
+    ]
+    assert steps(Spec(SHAPE, topology="unet", depth=1, merge="concat", decoder_block="pass"), "x_0_1")[-1] == "fit"

@@ -4,6 +4,15 @@ import pytest
 
 from keras_unetpp.spec.topology import SKIPS, Node, draw, levels, needed, nodes, reads
 
+NESTED = ("unet_e", "unet+", "unet++")
+ROWS = {
+    "unet": lambda depth: range(depth),
+    "fcn": lambda depth: {0, depth - 1, max(depth - 2, 0)},
+    "low_skip": lambda depth: {0, 1} if depth > 1 else {0},
+    "direct": lambda depth: {0},
+}
+"""Rows of the decoder nodes of those that have one decoder."""
+
 EVERY = [(topology, depth) for topology in SKIPS for depth in range(1, 7)]
 
 
@@ -11,8 +20,9 @@ def triangle(depth):
     return {Node(row, column) for row in range(depth + 1) for column in range(depth + 1 - row)}
 
 
-def test_the_family_is_these_four():
-    assert tuple(SKIPS) == ("unet", "unet_e", "unet+", "unet++")
+def test_the_family_is_these_four_and_others_have_one_decoder():
+    assert tuple(SKIPS)[:4] == ("unet", "unet_e", "unet+", "unet++")
+    assert {*SKIPS} == {*NESTED, *ROWS}
 
 
 def test_node_is_named_by_row_and_column():
@@ -23,9 +33,16 @@ def test_node_is_named_by_row_and_column():
 @pytest.mark.parametrize(("topology", "depth"), EVERY)
 def test_nodes(topology, depth):
     found = nodes(topology, depth)
-    last_diagonal = {node for node in triangle(depth) if node.column == 0 or sum(node) == depth}
-    assert set(found) == (last_diagonal if topology == "unet" else triangle(depth))
-    assert len(found) == (2 * depth + 1 if topology == "unet" else (depth + 1) * (depth + 2) // 2)
+    if topology in NESTED:
+        assert set(found) == triangle(depth)
+        assert len(found) == (depth + 1) * (depth + 2) // 2
+    else:
+        assert set(found) == {
+            node
+            for node in triangle(depth)
+            if node.column == 0 or (sum(node) == depth and node.row in ROWS[topology](depth))
+        }
+        assert len(found) == depth + 1 + len(ROWS[topology](depth))
 
 
 @pytest.mark.parametrize(("topology", "depth"), EVERY)
@@ -55,6 +72,22 @@ def test_decoder_reads_the_node_below_then_its_row(topology, expected):
     assert list(reads(topology, Node(1, 3))) == expected
 
 
+@pytest.mark.parametrize(
+    ("topology", "expected"),
+    [
+        ("fcn", {"x_4_1": "x_5_0 x_4_0", "x_3_2": "x_4_1 x_3_0", "x_0_5": "x_3_2"}),
+        ("low_skip", {"x_1_4": "x_5_0 x_1_0", "x_0_5": "x_1_4"}),
+        ("direct", {"x_0_5": "x_5_0"}),
+    ],
+)
+def test_decoders_that_leave_rows_out(topology, expected):
+    found = {
+        node.name: " ".join(one.name for one in reads(topology, node)) for node in nodes(topology, 5) if node.column
+    }
+    assert found == expected
+    assert levels(topology, 5) == (5,)
+
+
 @pytest.mark.parametrize("topology", SKIPS)
 def test_first_decoder_column_is_the_same_everywhere(topology):
     assert list(reads(topology, Node(2, 1))) == [(3, 0), (2, 0)]
@@ -62,13 +95,15 @@ def test_first_decoder_column_is_the_same_everywhere(topology):
 
 @pytest.mark.parametrize(("topology", "depth"), EVERY)
 def test_levels(topology, depth):
-    assert levels(topology, depth) == ((depth,) if topology == "unet" else tuple(range(1, depth + 1)))
+    assert levels(topology, depth) == (tuple(range(1, depth + 1)) if topology in NESTED else (depth,))
 
 
 @pytest.mark.parametrize(("topology", "depth"), EVERY)
 def test_needed(topology, depth):
     for level in levels(topology, depth):
         own_diagonal = {node for node in triangle(level) if node.column == 0 or sum(node) == level}
+        if topology in ROWS:
+            own_diagonal = {node for node in own_diagonal if node.column == 0 or node.row in ROWS[topology](level)}
         expected = triangle(level) if topology in ("unet+", "unet++") else own_diagonal
         assert set(needed(topology, depth, level)) == expected
         assert list(needed(topology, depth, level)) == [node for node in nodes(topology, depth) if node in expected]
@@ -91,6 +126,15 @@ def test_draw_full_triangle():
         "x_0_0  x_0_1  x_0_2    8 filters",
         "   x_1_0  x_1_1        16 filters",
         "      x_2_0            32 filters",
+    ]
+
+
+def test_draw_of_a_decoder_that_leaves_rows_out():
+    assert draw("low_skip", 3, ("1", "2", "4", "8")).splitlines() == [
+        "x_0_0  .      .      x_0_3    1",
+        "   x_1_0  .      x_1_2        2",
+        "      x_2_0  .                4",
+        "         x_3_0                8",
     ]
 
 

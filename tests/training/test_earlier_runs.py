@@ -44,6 +44,7 @@ def test_another_constant_asked_for_is_an_error(disk_folder, tmp_path):
         fit(network(standardize_epsilon=1e-3), disk_folder, tmp_path / "run", **TINY)
 
 
+@pytest.mark.sweep
 def test_where_nothing_is_standardised_nothing_changes(disk_folder, tmp_path):
     begun(tmp_path / "run", disk_folder, normalization="rescale")
     model = network(normalization="rescale")

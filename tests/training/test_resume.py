@@ -9,6 +9,7 @@ import keras
 import pytest
 from pictures import disks
 from precision import precision
+from sampling import sampled
 
 from keras_unetpp.data.folders import read_folder
 from keras_unetpp.files import RECORD
@@ -58,7 +59,7 @@ def epochs(rows):
     return [row["epoch"] for row in rows]
 
 
-@pytest.mark.parametrize(("first", "later"), [(17, 5), (5, 17)])
+@pytest.mark.parametrize(("first", "later"), sampled([(17, 5), (5, 17)], [(17, 5)]))
 def test_a_folder_that_changed_is_refused_then_gone_on_with_where_asked(tmp_path, first, later):
     folder, run = data(tmp_path / "d", first), tmp_path / "run"
     fit(tiny(), folder, run, until=2, **OPTIONS)

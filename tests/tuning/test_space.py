@@ -170,6 +170,10 @@ def test_fixed_values_hold_for_all_candidates():
     [
         (Budget(), {}, "needs a budget: give one limit at least"),
         (Budget(size=64), {}, "needs a budget"),
+        *(
+            (Budget(params=10**6), {name: (4, 8)}, f"The search chooses {name}, by width")
+            for name in ("filters", "decoder_filters")
+        ),
         (Budget(params=10**6), {"dept": 3}, r"no field 'dept' to search\. Did you mean 'depth'\?"),
         (Budget(params=10**6), {"filters": [8, 16]}, "Give width= a list"),
         (Budget(params=10**6), {"norm": []}, "norm needs one value at least"),
@@ -180,6 +184,15 @@ def test_fixed_values_hold_for_all_candidates():
 def test_what_cannot_be_searched_is_told(budget, values, text):
     with pytest.raises(InputError, match=text):
         Space.create(budget, values)
+
+
+def test_a_spec_of_decoder_widths_is_refused_and_where_widths_stop_is_kept():
+    with pytest.raises(InputError, match=r"^A search scales all widths by that of row 0\. Received: a Spec of dec"):
+        Space.create(Budget(params=10**6), {}, Spec(depth=2, decoder_filters=(4, 8)))
+    space = Space.create(Budget(params=10**9), {"depth": 2}, Spec(max_filters=24))
+    assert {one.spec.filters for one in space.proposals()} == {(24, 24, 24), (17, 24, 24), (12, 24, 24), (8, 16, 24)}
+    space = Space.create(Budget(params=10**9), {"depth": 2, "max_filters": [24, 30]})
+    assert {one.spec.filters[0] for one in space.proposals()} == {24, 17, 12, 8, 30, 21, 15, 11}
 
 
 def test_values_that_are_no_candidate_are_refused():

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_unetpp.compat.tf2onnx import optimizers
 from keras_unetpp.formats import FORMATS, Again
 from keras_unetpp.formats.functions import Functions as Levels
 from keras_unetpp.formats.functions import check_labels, functions
@@ -121,21 +122,6 @@ def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
     graph.make_node("Sub", [one, erf], outputs=node.output, name=name)
 
 
-def _optimizers() -> dict[str, Any]:
-    """What tf2onnx makes the graph simpler by, but for reshapes that are outputs.
-
-    To make their shape a constant it adds an axis of 1 and cuts it off for all that reads them, outputs not among it.
-    Whether one is an output already when its turn comes depends on names, so on what else this process has converted.
-    """
-    from tf2onnx import optimizer
-
-    class Reshapes(optimizer.ReshapeOptimizer):  # type: ignore[misc]
-        def _optimize_reshape(self, node: Any, graph: Any) -> bool:
-            return node.output[0] not in graph.outputs and super()._optimize_reshape(node, graph)
-
-    return {**optimizer._get_optimizers(), "reshape_optimizer": Reshapes}
-
-
 def _converted(levels: Levels, signature: Signature, opset: int, channels_first: bool) -> Any:
     """The graph of all levels, by tf2onnx."""
     import tensorflow as tf
@@ -169,6 +155,6 @@ def _converted(levels: Levels, signature: Signature, opset: int, channels_first:
             whole = process_tf_graph(graph, opset=opset, custom_op_handlers={"Erfc": (_erfc, [])}, input_names=[image],
                                      output_names=list(names), tensors_to_rename={image: "image", **names},
                                      continue_on_error=True)  # fmt: skip
-            return optimize_graph(whole, optimizers=_optimizers()).make_model(f"converted from {signature.names}")
+            return optimize_graph(whole, optimizers=optimizers()).make_model(f"converted from {signature.names}")
     finally:
         logger.setLevel(level)

@@ -217,7 +217,7 @@ def test_pillows_own_limit_neither_binds_nor_is_changed(tmp_path, monkeypatch):
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_png_of_196_million_pixels_is_read(tmp_path):
     array = np.zeros((14000, 14000), np.uint8)
     array[-1, -1] = 9

@@ -199,8 +199,11 @@ def test_server_configuration_by_a_flag(model, tmp_path):
         export(model, tmp_path / "cells", server_config=True)
 
 
-@pytest.mark.parametrize("options", [{"output": "mask"}, {"input": "uint8", "size": (10, 15), "output": "logits"},
-                                     {"input": "image_bytes", "output": "mask"}])  # fmt: skip
+OPTIONS = [{"output": "mask"}, {"input": "uint8", "size": (10, 15), "output": "logits"},
+           {"input": "image_bytes", "output": "mask"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", sampled(OPTIONS, OPTIONS[2:]))
 def test_other_inputs_and_outputs(options, tmp_path):
     keras.utils.set_random_seed(1)
     model = build((None, None, 1), width=4, depth=1, classes=3, up="nearest")

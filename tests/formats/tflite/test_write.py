@@ -118,7 +118,10 @@ def test_metadata(tmp_path):
 
 
 def test_an_operation_that_is_not_built_in(tmp_path):
-    model = network(input_shape=(None, None, None, 1))
+    source = keras.Input((None, None, None, 1), name="image")
+    x = keras.layers.MaxPooling3D(3, strides=2, padding="same", name="x_1_0_pool")(source)
+    x = keras.layers.Conv3D(1, 1, name="L1_conv")(keras.layers.UpSampling3D(2, name="x_0_1_up")(x))
+    model = keras.Model(source, keras.layers.Activation("sigmoid", name="L1")(x))
     path = tmp_path / "m.tflite"
     path.write_bytes(b"old")
     with pytest.raises(InputError) as caught:

@@ -13,7 +13,7 @@ from keras_unetpp.spec import cost, receptive_radius
 from keras_unetpp.spec.backbone_table import BACKBONES
 from keras_unetpp.spec.names import row_of
 
-QUICK = ("vgg11", "resnet18", "mobilenet_v3_small", "efficientnet_lite0", "convnext_tiny")
+QUICK = ("resnet18", "efficientnet_lite0", "convnext_tiny")
 """The networks of the other families are compared with Keras' own in `families/test_applications.py`."""
 
 

@@ -21,7 +21,7 @@ SMALL = (
     *("vgg16", "resnet50", "resnet50_v2", "densenet121", "mobilenet_025", "mobilenet_v2_035", "mobilenet_v3_small"),
     *("mobilenet_v3_large_minimalistic", "efficientnet_b0", "efficientnet_v2_b0", "convnext_tiny", *PADDED_HERE),
 )
-"""One of each family, as small as there is, but for the `LARGE`, which the slow tests do."""
+"""One of each family, as small as there is, but for the `LARGE`, which the sweeps do."""
 BY_KERAS = [name for name, row in BACKBONES.items() if row.builder]
 
 
@@ -111,10 +111,10 @@ def test_same_function_as_the_original(name):
     check_same(name, built(name), pixels, pixels)
 
 
-WITH_SLOW = [*PADDED_HERE, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
+WITH_LARGE = [*PADDED_HERE, *(pytest.param(name, marks=pytest.mark.sweep) for name in LARGE)]
 
 
-@pytest.mark.parametrize("name", WITH_SLOW)
+@pytest.mark.parametrize("name", WITH_LARGE)
 def test_same_function_as_the_original_without_the_padding(name):
     side = source(name).input_shape[1]
     pixels = np.random.default_rng(1).uniform(0, 255, (1, side, side, 3)).astype("float32")
