@@ -33,7 +33,7 @@ from keras_unetpp.spec import Spec  # noqa: E402
 from keras_unetpp.spec.fields import FIELDS  # noqa: E402
 
 BACKBONE = "small_stages"
-TRIES = 4
+TRIES = 12
 """Times that weights and images are drawn before a gradient of zero counts."""
 
 

@@ -153,13 +153,13 @@ def check_divided(spec: Any) -> None:
                 f"Spec.norm_groups must divide all filters{' and taps' if read else ''}. Received:"
                 f" norm_groups={spec.norm_groups}, {every}."
             )
+    if CONTEXTS[spec.context].narrows:
+        _check_context(spec)
 
 
-def check_context(spec: Any) -> None:
+def _check_context(spec: Any) -> None:
     """Raise `InputError` unless the lowest node is as wide as its context needs, and its norm one for single cells."""
     narrows, norm = CONTEXTS[spec.context].narrows, NORMS[spec.norm]
-    if not narrows:
-        return
     chosen = f"context={spec.context!r}"
     lowest = spec.taps[-1].channels if spec.taps else spec.filters[-1]
     if lowest % narrows:

@@ -53,9 +53,9 @@ def _pyramid_pooling(writer: Writer, width: Form) -> None:
     given, parts = writer.tip, [writer.tip]
     for bins in BINS:
         label = f"context{bins}"
-        writer.add(f"{label}_pool", BinPool(bins), [given])
+        writer.add(f"{label}_pool", BinPool(bins, writer.chosen.rank), [given])
         found = _branch(writer, label, 1, share(width, NARROWS))
-        parts.append(writer.add(label, Spread(), [found, given]))
+        parts.append(writer.add(label, Spread(writer.chosen.rank), [found, given]))
     writer.add("context_concat", Concat(), parts)
     _branch(writer, "context", CONV_KERNEL, width)
 
@@ -68,7 +68,7 @@ def _atrous_pyramid(writer: Writer, width: Form) -> None:
         parts.append(_branch(writer, f"context{rate}", CONV_KERNEL, width, rate))
     writer.add("context_whole_pool", GlobalPool(), [given])
     found = _branch(writer, "context_whole", 1, width)
-    parts.append(writer.add("context_whole", Spread(), [found, given]))
+    parts.append(writer.add("context_whole", Spread(writer.chosen.rank), [found, given]))
     writer.add("context_concat", Concat(), parts)
     _branch(writer, "context", 1, width)
 

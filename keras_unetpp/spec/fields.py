@@ -12,15 +12,7 @@ from keras_unetpp.spec import topology as topologies
 from keras_unetpp.spec import widths
 from keras_unetpp.spec.attention import ATTENTIONS
 from keras_unetpp.spec.backbones import Backbone, Tap, backbone
-from keras_unetpp.spec.checks import (
-    are_weights,
-    check_backbone,
-    check_choices,
-    check_context,
-    check_divided,
-    check_ranks,
-    check_ways,
-)
+from keras_unetpp.spec.checks import are_weights, check_backbone, check_choices, check_divided, check_ranks, check_ways
 from keras_unetpp.spec.choices import Choices, OrNone, remembered
 from keras_unetpp.spec.context import CONTEXTS
 from keras_unetpp.spec.designs import BLOCKS, DOWNS, HEADS, PIXELS
@@ -93,10 +85,7 @@ class Spec(Validated):
     growth_rate: int = described(16, "channels that each layer of a dense block adds")
     cardinality: int = described(8, "groups of the convolutions of a grouped block; must divide every width")
     attention: str = _choice("none", ATTENTIONS, "weights of channels or pixels in each block")
-    squeeze_ratio: int = described(
-        8,
-        "width over that within squeeze and excitation; must divide every width; papers have 16 (se), 2 (scse)",
-    )
+    squeeze_ratio: int = described(8, "width over that within se and scse; must divide every width; papers: 16 and 2")
     context: str = _choice("none", CONTEXTS, "what follows the lowest node: a view of the whole image, or far around")
     bias: bool = described(True, "in convolutions that a normalisation follows, too; false: in the others alone")
     norm: str = _choice("batch", NORMS, "normalisation inside a node")
@@ -308,7 +297,6 @@ def _known_to_suit(rank: int, depth: int, own: bool, chosen: tuple[str | None, .
 
 def _check_combination(spec: Spec) -> None:
     check_divided(spec)
-    check_context(spec)
     if spec.rank == 3 and spec.backbone is not None:
         raise InputError(
             f"Backbones are for 2-D. Received: backbone={spec.backbone!r} and input_shape={spec.input_shape}."

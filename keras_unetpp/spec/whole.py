@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from keras_unetpp.spec.facts import OneLayer, Operation, Pointwise, SameWidth, Weightless
 
+AXIS = 3_900
+"""Bytes in a .tflite file of what brings one axis to other sides."""
+
 
 class GlobalPool(SameWidth, Pointwise, Weightless, OneLayer, Operation):
     """The mean of each channel over the whole image: one cell."""
@@ -25,23 +28,38 @@ class BinPool(SameWidth, Pointwise, Weightless, OneLayer, Operation):
 
     Attributes:
         bins: windows along an axis. Of n cells, window i has those from floor(i n / bins) to ceil((i + 1) n / bins).
+        rank: 2 for images, 3 for volumes.
     """
 
     bins: int
+    rank: int
     kind = "bin_pool"
-    tflite = 9_000
+
+    @property
+    def tflite(self) -> int:
+        """Of each axis, operators that make its matrix, and the product."""
+        return AXIS * self.rank
 
     def fixed(self, reads: Sequence[int]) -> int:
         """As many as there are windows."""
         return self.bins
 
 
+@dataclass(frozen=True)
 class Spread(SameWidth, Pointwise, Weightless, OneLayer, Operation):
-    """The first tensor that it reads over the sides of the second: between the centres of cells their mean, the nearer
-    the more."""
+    """The first tensor that it reads over the sides of the second; between centres their mean, the nearer the more.
 
+    Attributes:
+        rank: 2 for images, 3 for volumes.
+    """
+
+    rank: int
     kind = "spread"
-    tflite = 9_000
+
+    @property
+    def tflite(self) -> int:
+        """As of `BinPool`."""
+        return AXIS * self.rank
 
     def fixed(self, reads: Sequence[int]) -> int:
         """Those of the second."""
