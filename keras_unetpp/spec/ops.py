@@ -294,8 +294,12 @@ class Backbone(AskedWidth, Grows, Operation):
     tap: Tap
     kind = "backbone"
     of_image = True
-    tflite = 0
     absorbs = absorbed = False
+
+    @property
+    def tflite(self) -> int:
+        """Normalisations of other kinds than by batches, and scales of layers, are several operators."""
+        return 320 * self.tap.layers
 
     def tflite_values(self, site: Site) -> Iterable[Term]:
         """None that its layers do not leave room for."""

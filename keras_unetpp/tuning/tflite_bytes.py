@@ -12,11 +12,11 @@ from keras_unetpp.spec.level import MEAN, Level
 from keras_unetpp.spec.plan import rows_of, structure, variables
 from keras_unetpp.spec.rows import Row, Structure
 
-FILE = 3_000
+FILE = 3_700
 """Header, metadata and signatures, without names of classes."""
 
-ROW = 215
-"""Operators, tensors and names of one row of a graph."""
+ROW = {2: 300, 3: 480}
+"""Rank -> operators, tensors and names of one row of a graph; in volumes, bias and activation are operators too."""
 
 
 def tflite_bytes(spec: Spec) -> int:
@@ -33,10 +33,11 @@ def tflite_bytes(spec: Spec) -> int:
 @remembered(1024)
 def _graphs(structure: tuple) -> int:
     """Bytes of the graphs of all levels and of `mean`: of each layer, and what operations take on top."""
-    levels = Structure(*structure).levels
+    chosen = Structure(*structure)
+    levels = chosen.levels
     every: list[Level] = [*levels, *([MEAN] if len(levels) > 1 else [])]
     operations = [row.operation for level in every for row in rows_of(structure, level)]
-    return sum(ROW * operation.layers + operation.tflite for operation in operations)
+    return sum(ROW[chosen.rank] * operation.layers + operation.tflite for operation in operations)
 
 
 @remembered(1024)
