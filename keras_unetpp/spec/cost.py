@@ -7,6 +7,7 @@ evaluated, which is what lets a search judge over 10,000 Specs a second.
 
 import math
 from collections.abc import Iterable
+from itertools import combinations
 from operator import mul
 from typing import NamedTuple
 
@@ -188,7 +189,7 @@ def _sum(many: Iterable[_Values]) -> _Values:
 
 
 def _peaks(rows: tuple[Row, ...], sites: dict[str, Site]) -> tuple[_Values, ...]:
-    """Live memory at each step, less the steps that another step exceeds whatever the widths and the pixels are."""
+    """Live memory at each step, less the steps that others exceed whatever the widths and the pixels are."""
     found: set[_Values] = set()
     steps = [
         (row.reads, {name: _placed(scaled(form, site.cells), site) for name, form in row.outputs.items()})
@@ -200,8 +201,21 @@ def _peaks(rows: tuple[Row, ...], sites: dict[str, Site]) -> tuple[_Values, ...]
             found.add(_sum([_placed(inside, sites[row.name]), *before]))
         found.add(_sum(now))
     ends = {values: (*values.pixel, *values.first) for values in found}
-    return tuple(
-        values
+    highest = {
+        values: form
         for values, form in ends.items()
         if not any(other != form and all(a <= b for a, b in zip(form, other, strict=True)) for other in ends.values())
+    }
+    for values, form in [*highest.items()]:
+        if _between([other for other in highest.values() if other != form], form):
+            del highest[values]
+    return tuple(highest)
+
+
+def _between(others: list[Form], form: Form) -> bool:
+    """Whether a form is nowhere above a mean of two others: then one of them is as high whatever the widths."""
+    return any(
+        all(4 * a <= share * b + (4 - share) * c for a, b, c in zip(form, one, other, strict=True))
+        for one, other in combinations(others, 2)
+        for share in (1, 2, 3)
     )
