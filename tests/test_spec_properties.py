@@ -27,7 +27,7 @@ def test_on_paper():
 
 
 @pytest.mark.parametrize(
-    "first", [pytest.param(first, marks=pytest.mark.sweep if first >= 40 else ()) for first in range(0, 300, AT_ONCE)]
+    "first", [pytest.param(first, marks=pytest.mark.sweep if first >= 40 else ()) for first in range(0, 160, AT_ONCE)]
 )
 def test_built(first):
     for seed in range(first, first + AT_ONCE):
