@@ -26,10 +26,8 @@ def test_on_paper():
         assert radii == sorted(radii)
 
 
-@pytest.mark.parametrize(
-    "first", [pytest.param(first, marks=pytest.mark.sweep if first >= 40 else ()) for first in range(0, 160, AT_ONCE)]
-)
+@pytest.mark.parametrize("first", range(0, 40, AT_ONCE))
 def test_built(first):
     for seed in range(first, first + AT_ONCE):
         spec, _ = drawn(seed)
-        assert list(faults(spec, seed, exports=first >= 40 and seed == first)) == [], f"seed {seed}: {spec}"
+        assert list(faults(spec, seed)) == [], f"seed {seed}: {spec}"

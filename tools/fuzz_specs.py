@@ -173,7 +173,8 @@ def never_moved(spec: Spec, model: Any, x: Any, seed: int) -> list[str]:
             loss = tf.add_n([tf.reduce_sum(one * weight) for one, weight in zip(outputs, noise, strict=True)])
         gradients = tape.gradient(loss, [one.value for one in weights])
         if attempt == 0:
-            names = {one.path for one in weights}
+            spared = () if spec.norm == "none" else ("/bias",)
+            names = {one.path for one in weights if not one.path.endswith(spared)}
         names &= {one.path for one, gradient in zip(weights, gradients, strict=True)
                   if gradient is None or not np.isfinite(gradient).all() or not np.any(gradient)}  # fmt: skip
         if not names:
