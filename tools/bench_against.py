@@ -33,16 +33,6 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 256
 SPECS = 10_000
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "topology": ("unet", "unet+", "unet++"),
-    "depth": (2, 3, 4, 5),
-    "block": ("conv", "preact"),
-    "norm": ("none", "batch", "instance"),
-    "up": ("transpose", "nearest", "bilinear"),
-    "deep_supervision": (True, False),
-}
-"""Of fields that every version has."""
-
 FORMATS = ("keras", "tflite", "onnx")
 
 
@@ -111,11 +101,9 @@ def run(tree: Path, arguments: list[str]) -> dict[str, float]:
 
 def designed() -> dict[str, float]:
     """Seconds of processor time of Specs, networks and starts."""
-    import random
+    from bench_cost import drawn
 
-    draw = random.Random(0)
-    chosen = [{**{name: draw.choice(values) for name, values in CHOICES.items()}, "width": draw.randrange(4, 65)}
-              for _ in range(SPECS)]  # fmt: skip
+    chosen = drawn(SPECS)
     starts = {"import of spec": ["-c", "import keras_unetpp.spec"], "--help": ["-m", "keras_unetpp", "--help"]}
     times = {what: best(partial(start, words), children=True) for what, words in starts.items()}
 

@@ -2,6 +2,7 @@
 
 import random
 import time
+from typing import Any
 
 from keras_unetpp.spec import Spec, cost
 
@@ -14,15 +15,19 @@ CHOICES: dict[str, tuple] = {
     "up": ("transpose", "nearest", "bilinear"),
     "deep_supervision": (True, False),
 }
+"""Of fields that every version has: `bench_against.py` gives them to earlier ones."""
+
+
+def drawn(count: int) -> list[dict[str, Any]]:
+    """Fields of as many random Specs, of many structures and widths."""
+    draw = random.Random(0)
+    return [{**{name: draw.choice(values) for name, values in CHOICES.items()}, "width": draw.randrange(4, 65)}
+            for _ in range(count)]  # fmt: skip
 
 
 def main() -> None:
     """Print the rates for random Specs of many structures and widths, once every structure has been met."""
-    draw = random.Random(0)
-    fields = [
-        {**{name: draw.choice(values) for name, values in CHOICES.items()}, "width": draw.randrange(4, 65)}
-        for _ in range(COUNT)
-    ]
+    fields = drawn(COUNT)
     for one in fields:
         cost(Spec((256, 256, 3), **one))
     start = time.perf_counter()

@@ -9,7 +9,7 @@ import numpy as np
 from keras.layers import Layer
 
 from keras_unetpp.graph.describe import describe
-from keras_unetpp.graph.resampling import L2Pool, Pooling, Strides, average_pool, max_pool
+from keras_unetpp.graph.resampling import L2Pool, Pooling, Strides, average_pool, max_pool, multiplied
 from keras_unetpp.graph.walk import inputs
 
 
@@ -68,8 +68,7 @@ class Resize(Layer):
 
     def compute_output_shape(self, shape: Any) -> Any:
         """Both sides multiplied, where they are known."""
-        sides = (side and factor * side for side, factor in zip(shape[1:3], self.factors, strict=True))
-        return (shape[0], *sides, shape[3])
+        return multiplied(shape, self.factors)
 
 
 class _Instead(Layer):
